@@ -1,0 +1,1 @@
+"""Experiments: one research question a file; `python -m experiments list` names them."""

@@ -1,0 +1,126 @@
+"""What a store of shares promises, whatever it keeps them in.
+
+A store holds immutable shares by (storage index, share number), each whole or not at all, with leases
+beside them. It is synchronous: actors reach it only through ``ctx.compute``. Methods of one store may
+be called from several threads at once.
+
+Guarantees
+    * *Whole or not at all.* A share becomes visible by ``close`` (or ``store``) and only after every byte
+      of it and its name are durable: after a crash at any point it is there whole, or not there.
+    * *First complete stays.* A visible share is never replaced, shortened or removed by an upload.
+      ``replace_corrupt`` replaces it only when the store's own check finds it corrupt.
+    * *Uploads are private.* Uploads in progress are keyed by (storage index, number, upload secret):
+      nobody who lacks the secret can write into, finish, abort or block one.
+    * *Room is reserved.* ``allocate`` sets aside the bytes an upload may take; ``NoSpace`` comes then,
+      not half way (a disk that others fill may still say so later).
+    * *Idempotent.* Any call may be repeated after a lost answer and says the same.
+
+Errors: ``NoSpace``, ``StorageFailed`` (the disk), ``Refused`` with code ``no-such-share``,
+``no-such-upload`` or ``conflict`` (bytes written twice that differ; a share of another size).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from tahoe.protocol import Lease, ShareFacts, Space
+
+
+class LeaseFacts(NamedTuple):
+    """One lease as stored. ``expires`` is seconds since the epoch; secrets are as in the container (v2: hashed)."""
+
+    owner: int
+    renew_secret: bytes
+    cancel_secret: bytes
+    expires: int
+
+
+class Verdict(NamedTuple):
+    """What a scrub of one share found; ``reason`` is empty when it is sound."""
+
+    number: int
+    reason: str
+
+    @property
+    def sound(self) -> bool:
+        """Whether every hash inside the share agrees."""
+        return not self.reason
+
+
+class ShareStore(Protocol):
+    """The interface every store implements; ``tests/storage`` has one conformance suite for all."""
+
+    def shares(self, storage_index: bytes) -> dict[int, ShareFacts]:
+        """Facts of all complete shares of a storage index, by share number (ascending)."""
+
+    def read(self, storage_index: bytes, number: int, offset: int, length: int) -> bytes:
+        """Bytes of a complete share; shorter where it ends.
+
+        Raises:
+            Refused: ``no-such-share``.
+        """
+
+    def store(
+        self, storage_index: bytes, shares: Mapping[int, bytes], lease: Lease, now: float
+    ) -> tuple[tuple[int, ...], dict[int, ShareFacts]]:
+        """Allocate, write and close whole shares in one. All existing shares of the index get the lease.
+
+        Returns:
+            Numbers stored durably now, and facts of those of ``shares`` that were present before.
+        """
+
+    def allocate(
+        self, storage_index: bytes, upload_secret: bytes, numbers: Sequence[int], size: int, lease: Lease, now: float
+    ) -> tuple[tuple[int, ...], dict[int, ShareFacts]]:
+        """Begin uploads of ``size`` bytes per share. All existing shares of the index get the lease.
+
+        Returns:
+            Numbers that may be written, and facts of all complete shares of the index.
+        """
+
+    def write(
+        self, storage_index: bytes, upload_secret: bytes, number: int, offset: int, data: bytes, now: float
+    ) -> None:
+        """Bytes of an upload.
+
+        Raises:
+            Refused: ``no-such-upload``; ``conflict`` for a write beyond the size or over other bytes.
+        """
+
+    def close(self, storage_index: bytes, upload_secret: bytes, numbers: Sequence[int]) -> tuple[int, ...]:
+        """Make uploads visible and durable; a number that is complete already counts as closed.
+
+        Raises:
+            Refused: ``no-such-upload``; ``conflict`` when bytes are missing.
+        """
+
+    def abort(self, storage_index: bytes, upload_secret: bytes, numbers: Sequence[int]) -> None:
+        """Forget uploads; unknown ones are fine."""
+
+    def abort_idle(self, now: float, idle_seconds: float) -> int:
+        """Abort uploads that saw no write for so long. Returns how many."""
+
+    def add_lease(self, storage_index: bytes, lease: Lease, owner: int, now: float) -> int:
+        """Add the lease to every share of the index, or move its expiry forward. Returns the number of shares."""
+
+    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes) -> int:
+        """Remove leases by cancel secret; a share that loses its last lease goes. Returns leases removed."""
+
+    def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
+        """The leases on one share."""
+
+    def storage_indexes(self) -> Iterator[bytes]:
+        """All indexes of which there is a complete share, in ascending order, without holding them all."""
+
+    def scrub(self, storage_index: bytes, number: int) -> Verdict:
+        """Check one share inside: every block, both trees, the share's chain, the UEB. Flat memory."""
+
+    def replace_corrupt(self, storage_index: bytes, number: int, data: bytes) -> bool:
+        """Replace a share that fails our own scrub by a sound one. False: ours is sound and stays."""
+
+    def advise_corrupt(self, storage_index: bytes, number: int, reason: str, now: float) -> None:
+        """Keep a reader's report for the operator."""
+
+    def space(self) -> Space:
+        """Room now. ``accepts`` is 0 in read-only mode."""
