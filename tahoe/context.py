@@ -120,6 +120,15 @@ class Context(Protocol):
         phantom twins by them.
         """
 
+    def meet(self, node: NodeId, exchange_key: bytes) -> None:
+        """Remember a node's X25519 key (from a verified announcement), so that it can be asked things."""
+
+    def presence(self, node: NodeId) -> bool | None:
+        """Whether a node is connected, as far as the network tells; None: not known."""
+
+    def announcement(self) -> bytes:
+        """This node's own signed announcement as of now."""
+
 
 # --- asking many -----------------------------------------------------------------------------------------
 
