@@ -32,6 +32,8 @@ NodeId = NewType("NodeId", str)
 Role = NewType("Role", str)
 """What an actor in a node does; part of an address."""
 
+MEMBER = Role("member")
+"""In every node: joins the introducers and keeps the roster. Not a role that is configured or announced."""
 INTRODUCER = Role("introducer")
 STORAGE = Role("storage")
 VDRIVE = Role("vdrive")
@@ -147,20 +149,27 @@ class Space(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Roster(Answer, frozen=True, tag="roster"):
-    """Signed announcements of all nodes an introducer knows and the grid's signed statements."""
+    """Signed announcements and grid statements that are new since the version asked about.
+
+    ``version`` is the introducer's boot number and a count of its changes. What does not fit one
+    message follows in ``RosterChanged``.
+    """
 
     announcements: tuple[bytes, ...]
     statements: tuple[bytes, ...]
+    version: tuple[int, int] = (0, 0)
 
 
 class Join(Request[Roster], frozen=True, tag="join"):
     """Publish one's announcement and subscribe to everybody's. Sent anew now and then; idempotent.
 
-    ``statements`` carries grid statements that this node knows, so that a new introducer learns them.
+    ``statements`` carries grid statements that this node knows, so that a new introducer learns them;
+    ``since`` is the version of this introducer's roster that the node has already.
     """
 
     announcement: bytes
     statements: tuple[bytes, ...] = ()
+    since: tuple[int, int] = (0, 0)
 
     def answer_room(self) -> int:
         """A roster may be long."""
