@@ -69,7 +69,15 @@ def bound_without_losses(runs: int, confidence: float = 0.95) -> float:
 
 
 def report_probability(losses: int, runs: int, confidence: float = 0.999) -> str:
-    """How is a probability of loss written down? Never as zero: "< 3/n at 95 %" if nothing was lost."""
+    """How is a probability of loss written down? With its bounds, and never as zero: "< 3/n at 95 %" if nothing was lost.
+
+    Args:
+        losses: runs in which it happened.
+        runs: runs in all (n), at least 1.
+        confidence: of the bounds shown if there were losses, such as 0.999.
+
+    Source: `probability_interval` and `bound_without_losses`.
+    """
     if losses == 0:
         check_positive(runs=runs)
         return f"< 3/{runs} at 95 %"

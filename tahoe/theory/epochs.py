@@ -9,7 +9,7 @@ Rates stay constant (exponential lives) except in `epoch_mean_time_to_loss`, who
 """
 
 from collections.abc import Iterable
-from math import expm1, fsum, inf, log1p
+from math import expm1, fsum, log1p
 
 from tahoe.theory.availability import loss, survivors
 from tahoe.theory.markov import MeanTime
@@ -36,7 +36,7 @@ def epoch_mean_time_to_loss(needed: int, made: int, epoch: Number, life: Number)
     check_code(needed, made)
     check_positive(epoch=epoch, life=life)
     lost = survivors(made, 1 - exact_probability(exact(epoch) / exact(life))).fewer_than(needed)
-    return MeanTime(float(exact(epoch) * (1 - lost) / lost) if lost else inf)
+    return MeanTime(float(exact(epoch) * (1 - lost) / lost))
 
 
 def failure_within(rate: float, time: float) -> float:

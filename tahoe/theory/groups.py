@@ -56,9 +56,10 @@ def together(groups: Iterable[Distribution]) -> Distribution:
 def surviving_shares(homes: Sequence[Home]) -> Distribution:
     """How many *different* shares of a file are there, for any placement of shares on independent servers?
 
-    Homes are added one after the other. All that matters of the past is how many shares are settled (no later home
-    holds them) and which of the others have been seen; placements without double shares therefore cost no more than
-    a convolution, and each share in several places doubles the work at worst.
+    Formula: the sum over all sets of servers that may be up of the probability that just these are. It is reached
+    step by step: homes are added one after the other, and all that matters of the past is how many shares are
+    settled (no later home holds them) and which of the others have been seen. Placements without double shares
+    therefore cost no more than a convolution, and each share in several places doubles the work at worst.
 
     Args:
         homes: the servers, each with its share numbers. A share may be in several homes.

@@ -139,7 +139,9 @@ def test_convolution_sums_to_one_in_any_order(some, others, cause):
     both = together([one, other])
     assert sum(both.exactly(count) for count in range(len(both.weights))) == 1
     assert both.mean() == one.mean() + other.mean()
-    assert [both.exactly(count) for count in range(11)] == [together([other, one]).exactly(count) for count in range(11)]
+    assert [both.exactly(count) for count in range(11)] == [
+        together([other, one]).exactly(count) for count in range(11)
+    ]
 
 
 @given(ways_to_be_up, ways_to_be_up)

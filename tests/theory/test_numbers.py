@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-import numpy
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ def test_a_float_means_its_shortest_decimal():
     assert exact(0.9) == Fraction(9, 10)
     assert 1 - exact(0.1) == Fraction(9, 10)
     assert exact(7.2e-5) == Fraction(72, 10**6)
-    assert exact(numpy.float64(0.9)) == Fraction(9, 10)
+    assert exact(np.float64(0.9)) == Fraction(9, 10)
     assert exact(Fraction(1, 3)) == Fraction(1, 3)
 
 

@@ -5,7 +5,7 @@ from tests.theory.printed import Printed
 
 def test_a_number_equals_its_printed_form_in_every_digit():
     assert Printed("4.420360e-15") == 4.4203599e-15
-    assert 0.0999996 == Printed(".1000")
+    assert Printed(".1000") == 0.0999996
 
 
 def test_a_difference_in_the_last_digit_is_one():
