@@ -1,5 +1,6 @@
 """Chains of failures and repairs: rows C1-C8 and C11, and the laws of mean times and missions."""
 
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import exp, expm1, factorial, fsum
 
@@ -163,6 +164,42 @@ def test_a_rare_loss_keeps_its_digits_over_a_long_mission():
     assert mean_time > 1e40
     assert loss_within(chain, 1000) == pytest.approx(1000 / mean_time, rel=1e-4)
     assert loss_within(chain, 100_000) == pytest.approx(100_000 / mean_time, rel=1e-6)
+
+
+def times(left, right):
+    return [
+        [sum(a * b for a, b in zip(row, column, strict=True)) for column in zip(*right, strict=True)] for row in left
+    ]
+
+
+def loss_in_ninety_digits(chain, mission):
+    """The same matrix exponential by a plain Taylor series, with digits enough to waste."""
+    size, halvings = len(chain.rates) + 1, 50
+    with localcontext(prec=90):
+        step = Decimal(mission) / 2**halvings
+        scaled = [[Decimal(rate) * step for rate in row] for row in (*chain.rates, [0] * size)]
+        for state, row in enumerate(scaled):
+            row[state] = -sum(row)
+        total = term = [[Decimal(row == column) for column in range(size)] for row in range(size)]
+        for order in range(1, 12):
+            term = [[entry / order for entry in row] for row in times(term, scaled)]
+            total = [[old + new for old, new in zip(*rows, strict=True)] for rows in zip(total, term, strict=True)]
+        for _ in range(halvings):
+            total = times(total, total)
+        return float(total[0][-1])
+
+
+@pytest.mark.parametrize(
+    ("chain", "mission"),
+    [
+        (share_chain(1, 4, 1e-6, serial(1e3)), 1e6),
+        (share_chain(3, 6, 0.25, jump(12)), 5),
+        (share_chain(3, 7, 1e-4, parallel(1000)), 1e5),
+        (share_chain(3, 6, 0.25, lazy(1e5, 2)), 100),
+    ],
+)
+def test_every_digit_of_a_rare_loss_holds_however_fast_the_repair(chain, mission):
+    assert loss_within(chain, mission) == pytest.approx(loss_in_ninety_digits(chain, mission), rel=1e-13)
 
 
 @settings(max_examples=30)
