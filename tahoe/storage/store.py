@@ -16,15 +16,85 @@ Guarantees
     * *Idempotent.* Any call may be repeated after a lost answer and says the same.
 
 Errors: ``NoSpace``, ``StorageFailed`` (the disk), ``Refused`` with code ``no-such-share``,
-``no-such-upload`` or ``conflict`` (bytes written twice that differ; a share of another size).
+``no-such-upload``, ``conflict`` (bytes written twice that differ; a share of another size; bytes missing
+at ``close``; another share was complete first) or ``bad-request`` (a storage index that has not 16
+bytes, a secret that has not 32, a share number or offset out of range).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
 
+import msgspec
+
+from tahoe.codec.container import HEADER_SIZE, LEASE_PERIOD, LEASE_SIZE
+from tahoe.codec.keys import STORAGE_INDEX_SIZE
+from tahoe.errors import Refused
 from tahoe.protocol import Lease, ShareFacts, Space
+
+MOST_SHARES: Final = 256
+"""Share numbers are below this (the erasure code has no more)."""
+
+CONTAINER_ROOM: Final = HEADER_SIZE + LEASE_SIZE
+"""Bytes that a new share takes beyond its own: the container's header and the first lease."""
+
+MOST_ADVISORIES: Final = 1000
+"""Corruption advisories kept; the oldest go."""
+
+SECRET_SIZE: Final = 32
+
+
+class StoreOptions(msgspec.Struct, frozen=True):
+    """What the operator lets a store do.
+
+    Args:
+        sizelimit: most bytes of containers to keep; None: what the disk has.
+        reserved_space: bytes of the disk left free for others.
+        readonly: take no new shares; what is there is served, its leases renewed.
+        lease_seconds: how long a lease lasts.
+    """
+
+    sizelimit: int | None = None
+    reserved_space: int = 0
+    readonly: bool = False
+    lease_seconds: int = LEASE_PERIOD
+
+
+DEFAULT_OPTIONS: Final = StoreOptions()
+
+
+def check_names(storage_index: bytes, numbers: Iterable[int]) -> None:
+    """Refuse what can be no name of a share, before it becomes the name of a file.
+
+    Raises:
+        Refused: ``bad-request``.
+    """
+    if len(storage_index) != STORAGE_INDEX_SIZE:
+        raise Refused("bad-request", f"a storage index has {STORAGE_INDEX_SIZE} bytes")
+    for number in numbers:
+        if not 0 <= number < MOST_SHARES:
+            raise Refused("bad-request", f"a share number is at least 0 and below {MOST_SHARES}")
+
+
+def check_secrets(*secrets: bytes) -> None:
+    """Refuse secrets that are none.
+
+    Raises:
+        Refused: ``bad-request``.
+    """
+    if any(len(secret) != SECRET_SIZE for secret in secrets):
+        raise Refused("bad-request", f"a secret has {SECRET_SIZE} bytes")
+
+
+def no_such_share(number: int) -> Refused:
+    """Say that a share is not here."""
+    return Refused("no-such-share", f"share {number} is not here")
+
+
+def no_such_upload(number: int) -> Refused:
+    """Say that there is no upload of a share with this secret."""
+    return Refused("no-such-upload", f"no upload of share {number} bears this secret")
 
 
 class LeaseFacts(NamedTuple):
@@ -92,7 +162,8 @@ class ShareStore(Protocol):
         """Make uploads visible and durable; a number that is complete already counts as closed.
 
         Raises:
-            Refused: ``no-such-upload``; ``conflict`` when bytes are missing.
+            Refused: ``no-such-upload``; ``conflict`` when bytes are missing, or when the share that was
+                complete first is not of this upload's file (other size or UEB hash). The upload stays.
         """
 
     def abort(self, storage_index: bytes, upload_secret: bytes, numbers: Sequence[int]) -> None:
@@ -110,14 +181,20 @@ class ShareStore(Protocol):
     def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
         """The leases on one share."""
 
-    def storage_indexes(self) -> Iterator[bytes]:
-        """All indexes of which there is a complete share, in ascending order, without holding them all."""
+    def storage_indexes(self, after: bytes = b"") -> Iterator[bytes]:
+        """All indexes greater than ``after`` of which there is a complete share, ascending, without holding them all."""
 
     def scrub(self, storage_index: bytes, number: int) -> Verdict:
         """Check one share inside: every block, both trees, the share's chain, the UEB. Flat memory."""
 
     def replace_corrupt(self, storage_index: bytes, number: int, data: bytes) -> bool:
-        """Replace a share that fails our own scrub by a sound one. False: ours is sound and stays."""
+        """Replace a share that fails our own scrub by a sound one. False: ours is sound and stays.
+
+        A share of a version not known here is nothing we can judge, and stays, too.
+
+        Raises:
+            Refused: ``conflict`` if ``data`` itself is no sound share of this number; ``no-such-share``.
+        """
 
     def advise_corrupt(self, storage_index: bytes, number: int, reason: str, now: float) -> None:
         """Keep a reader's report for the operator."""
