@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md for what lives here."""
+"""How two nodes talk: identity, handshake, sealed envelopes, tickets, retransmission and credit, without any I/O."""
