@@ -1,0 +1,51 @@
+"""The order in which the servers are asked about one file.
+
+Every file has its own order: a server's place is a hash of the file's storage index and the server's permutation
+seed. Everybody computes the same one, so a downloader asks first where an uploader put the shares, and the shares of
+many files spread evenly over all servers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha1
+from operator import itemgetter
+from typing import Protocol, TypeVar
+
+from tahoe.protocol import NodeId
+
+
+class Site(Protocol):
+    """What a policy looks at in a server."""
+
+    @property
+    def node(self) -> NodeId:
+        """Who it is."""
+
+    @property
+    def nickname(self) -> str:
+        """What people call it."""
+
+    @property
+    def permutation_seed(self) -> bytes:
+        """What its place in every order derives from."""
+
+    @property
+    def location(self) -> str:
+        """Its failure domain, ``site/rack/host``."""
+
+
+S = TypeVar("S", bound=Site)
+
+
+def permuted(servers: Sequence[S], storage_index: bytes, most: int | None = None) -> list[S]:
+    """The servers in this file's order, best first.
+
+    Args:
+        servers: in any order.
+        storage_index: of the file, 16 bytes.
+        most: return only so many from the front.
+    """
+    ranked = [(sha1(storage_index + server.permutation_seed).digest(), server) for server in servers]  # noqa: S324  # fixed by the format, not for security
+    ranked.sort(key=itemgetter(0))
+    return [server for _, server in ranked[:most]]
