@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md for what lives here."""
+"""The gateway: files of the grid over HTTP, in every client node. ``app.py`` is where it grows."""

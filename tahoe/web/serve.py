@@ -1,0 +1,115 @@
+"""Running the gateway inside a node's event loop, and telling others where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from tahoe.errors import BadConfiguration
+from tahoe.web.app import Gateway
+
+URL_FILE: Final = "node.url"
+"""In the node directory, while the gateway runs: its address, for the command line."""
+
+GRACE: Final = 2
+"""Seconds that running transfers get to end when the node stops."""
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """Open the gateway's listening socket; port 0 takes a free one.
+
+    Raises:
+        BadConfiguration: that can't be done.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+    except OSError as error:
+        listener.close()
+        raise BadConfiguration(
+            f"the gateway can't listen on {address} port {port}: {error.strerror}; choose another port in tahoe.toml"
+        ) from error
+    return listener
+
+
+class GatewayServer:
+    """A gateway that runs until it is stopped.
+
+    Args:
+        gateway: the application.
+        listener: an open socket, of which this takes possession.
+        directory: the node's, where ``node.url`` goes.
+    """
+
+    def __init__(self, gateway: Gateway, listener: socket.socket, directory: Path) -> None:
+        self._listener = listener
+        self._url_file = directory / URL_FILE
+        self._server = _Server(
+            uvicorn.Config(
+                gateway,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,  # uvicorn's needs a clock that ticks
+                ws="none",
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
+        self._running: asyncio.Task[None] | None = None
+        logging.getLogger("uvicorn.access").disabled = True  # it writes paths, and paths hold capabilities
+
+    @property
+    def url(self) -> str:
+        """Where it listens, with a slash at the end."""
+        address, port = self._listener.getsockname()[:2]
+        return f"http://[{address}]:{port}/" if ":" in address else f"http://{address}:{port}/"
+
+    async def start(self) -> None:
+        """Serve; requests are taken when this returns."""
+        url = self.url
+        self._running = asyncio.create_task(self._server.serve([self._listener]))
+        await self._server.ready.wait()
+        _write_whole(self._url_file, url + "\n")
+
+    async def stop(self) -> None:
+        """Take no more requests, let running ones end for a moment, close."""
+        self._url_file.unlink(missing_ok=True)
+        self._server.leave.set()
+        if self._running is not None:
+            await self._running
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server as a part of a larger process: signals are the node's business, and nothing ticks."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self.leave = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+    async def main_loop(self) -> None:
+        """Wait for the end."""
+        self.ready.set()
+        await self.leave.wait()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that nobody sees half written."""
+    draft = path.with_suffix(".new")
+    draft.write_text(text)
+    draft.replace(path)
