@@ -223,7 +223,10 @@ class HashNode(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BlockRead(msgspec.Struct, frozen=True, array_like=True):
-    """One block with its proof: the siblings of its leaf in the block tree and in the ciphertext tree.
+    """One block with its proof.
+
+    That is the siblings of its leaf in the share's block tree, and of the ciphertext tree the segment's leaf and its
+    siblings, each from the leaf up.
 
     ``data`` is shorter than the block where the answer had no room for all of it; the rest is fetched
     with ``ReadShare``.

@@ -216,6 +216,7 @@ class StorageServer(Actor):
             self.corrupt.pop((storage_index, number), None)
         else:
             self.corrupt[storage_index, number] = verdict.reason
+            self._proofs.forget(storage_index, number)
         return verdict
 
     async def _sweep(self) -> None:
