@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md for what lives here."""
+"""The real world: nodes on disk, their brokers, and actors run by asyncio. ``node.py`` is the way in."""
