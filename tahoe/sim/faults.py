@@ -1,0 +1,200 @@
+"""Faults as data: what goes wrong in a run, apart from its seed.
+
+A schedule is a list of (time, fault). It can be saved, looked at, cut down by hand or by a program, and
+replayed. Faults name nodes by their nicknames (``server-3``), which are the same for every seed::
+
+    [{"at": 12.5, "fault": {"kind": "crash", "node": "server-3"}},
+     {"at": 40.0, "fault": {"kind": "restart", "node": "server-3", "empty_disk": true}}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from tahoe.sim.network import Trouble
+
+
+class Victim(Protocol):
+    """A grid, as faults see it. Nodes are nicknames; times are seconds."""
+
+    def crash(self, node: str) -> None:
+        """End a node's process; a node that is down stays down."""
+
+    def restart(self, node: str, *, empty_disk: bool = False) -> None:
+        """Start a node anew, from what its disk kept or from nothing; one that runs is crashed first."""
+
+    def pause(self, node: str, seconds: float) -> None:
+        """Stop a node's process for a while."""
+
+    def partition(self, label: str, senders: Iterable[str], receivers: Iterable[str]) -> None:
+        """Let nothing through from one group to another."""
+
+    def heal(self, label: str) -> None:
+        """Undo a partition."""
+
+    def trouble(self, nodes: Iterable[str], trouble: Trouble | None) -> None:
+        """Let the wires of nodes misbehave, or behave again."""
+
+    def set_clock(self, node: str, *, offset: float, rate: float) -> None:
+        """Set a node's clock off, and let it run faster or slower."""
+
+    def disk_fault(self, node: str, fault: str, seconds: float) -> None:
+        """Let a node's store misbehave for a while."""
+
+    def stop_broker(self, seconds: float) -> None:
+        """Take the broker down for a while."""
+
+
+class Fault(msgspec.Struct, frozen=True, tag_field="kind"):
+    """Something that happens to a grid."""
+
+    def strike(self, grid: Victim) -> None:
+        """Let it happen."""
+
+
+class Crash(Fault, frozen=True, tag="crash"):
+    """A process is killed."""
+
+    node: str
+
+    def strike(self, grid: Victim) -> None:
+        """Kill it."""
+        grid.crash(self.node)
+
+
+class Restart(Fault, frozen=True, tag="restart"):
+    """A node starts again, from its old disk or an empty one."""
+
+    node: str
+    empty_disk: bool = False
+
+    def strike(self, grid: Victim) -> None:
+        """Start it."""
+        grid.restart(self.node, empty_disk=self.empty_disk)
+
+
+class Pause(Fault, frozen=True, tag="pause"):
+    """A process stands still: SIGSTOP, a swap storm, a lid closed."""
+
+    node: str
+    seconds: float
+
+    def strike(self, grid: Victim) -> None:
+        """Stop it for a while."""
+        grid.pause(self.node, self.seconds)
+
+
+class Partition(Fault, frozen=True, tag="partition"):
+    """Nothing passes from ``senders`` to ``receivers``, nor back unless ``one_way``."""
+
+    label: str
+    senders: tuple[str, ...]
+    receivers: tuple[str, ...]
+    one_way: bool = False
+
+    def strike(self, grid: Victim) -> None:
+        """Cut the network."""
+        grid.partition(self.label, self.senders, self.receivers)
+        if not self.one_way:
+            grid.partition(f"{self.label}, back", self.receivers, self.senders)
+
+
+class Heal(Fault, frozen=True, tag="heal"):
+    """A partition is over."""
+
+    label: str
+
+    def strike(self, grid: Victim) -> None:
+        """Mend the network."""
+        grid.heal(self.label)
+        grid.heal(f"{self.label}, back")
+
+
+class Weather(Fault, frozen=True, tag="weather"):
+    """The wires of some nodes lose, double, reorder or delay packets, until the next weather."""
+
+    nodes: tuple[str, ...]
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    delay: float = 0.0
+
+    def strike(self, grid: Victim) -> None:
+        """Change the weather."""
+        trouble = Trouble(self.loss, self.duplicate, self.reorder, self.delay)
+        grid.trouble(self.nodes, None if trouble == Trouble() else trouble)
+
+
+class ClockFault(Fault, frozen=True, tag="clock"):
+    """A node's clock jumps by ``offset`` seconds and from then on gains ``rate`` seconds a second."""
+
+    node: str
+    offset: float = 0.0
+    rate: float = 0.0
+
+    def strike(self, grid: Victim) -> None:
+        """Set the clock."""
+        grid.set_clock(self.node, offset=self.offset, rate=self.rate)
+
+
+class DiskFault(Fault, frozen=True, tag="disk"):
+    """A node's store misbehaves for a while; ``fault`` is one of the kinds the grid's stores know."""
+
+    node: str
+    fault: str
+    seconds: float
+
+    def strike(self, grid: Victim) -> None:
+        """Spoil the disk."""
+        grid.disk_fault(self.node, self.fault, self.seconds)
+
+
+class BrokerRestart(Fault, frozen=True, tag="broker-restart"):
+    """The broker is down for a while; what was under way through it is lost."""
+
+    seconds: float
+
+    def strike(self, grid: Victim) -> None:
+        """Stop it; it comes back by itself."""
+        grid.stop_broker(self.seconds)
+
+
+AnyFault: TypeAlias = Crash | Restart | Pause | Partition | Heal | Weather | ClockFault | DiskFault | BrokerRestart
+
+
+class Scheduled(msgspec.Struct, frozen=True):
+    """A fault and when it strikes, in seconds of the world."""
+
+    at: float
+    fault: AnyFault
+
+
+Schedule: TypeAlias = tuple[Scheduled, ...]
+
+
+def encode_schedule(schedule: Schedule) -> bytes:
+    """A schedule as JSON, one line."""
+    return msgspec.json.encode(schedule)
+
+
+def decode_schedule(text: bytes) -> Schedule:
+    """A schedule from JSON.
+
+    Raises:
+        msgspec.ValidationError: this is no schedule; the message names the place.
+    """
+    return msgspec.json.decode(text, type=Schedule)
+
+
+def save_schedule(schedule: Schedule, path: Path) -> None:
+    """Write a schedule to a file, for people to look at."""
+    path.write_bytes(msgspec.json.format(encode_schedule(schedule), indent=1))
+
+
+def load_schedule(path: Path) -> Schedule:
+    """Read a schedule from a file."""
+    return decode_schedule(path.read_bytes())
