@@ -2,9 +2,10 @@
 
 A server that scrubs its disk knows no capability, but a share can be checked inside: its blocks make its block tree,
 the root of that is what the share hashes prove, they lead to the root in the UEB, and so on. What comes out is the
-hash of the UEB: whoever has a capability compares it and then knows the share is the file's. Bytes that no reader
-ever uses (the unused plaintext section, the header's block size and data length, anything behind the end) may be
-damaged without harm and are not looked at.
+hash of the UEB: whoever has a capability compares it and then knows the share is the file's. So should a server that
+noted it when the share arrived, because one field of the UEB, the hash over the whole ciphertext, is out of reach of
+a single share. Bytes that no reader ever uses (the unused plaintext section, the header's block size and data length,
+anything behind the end) may be damaged without harm and are not looked at.
 """
 
 from __future__ import annotations
