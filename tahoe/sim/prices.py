@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from tahoe.sim.phantom import Phantom
+
 
 class Price(NamedTuple):
     """Seconds for each call and for each byte among its arguments."""
@@ -31,13 +33,13 @@ def bulk(argument: object) -> int:
     """Bytes in an argument: its own length, or the sum over a sequence or mapping of such."""
     if isinstance(argument, (str, int, float)) or argument is None:
         return 0
-    if isinstance(argument, (bytes, bytearray, memoryview)):
+    if isinstance(argument, (bytes, bytearray, memoryview, Phantom)):
         return len(argument)
     if isinstance(argument, Mapping):
         return sum(map(bulk, argument.values()))
     if isinstance(argument, (tuple, list)):
         return sum(map(bulk, argument))
-    return getattr(argument, "bulk", 0)
+    return 0
 
 
 def plain(function: Callable[..., Any]) -> Any:

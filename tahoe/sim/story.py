@@ -108,9 +108,16 @@ class Life:
         if self.alive:
             self._parked.append(step)
 
+    def adopt(self, story: Story) -> None:
+        """Unwind this story, too, when the life ends: it waits outside the run queue."""
+        self.stories[story] = None
+
     def end(self) -> None:
         """Shut the fence and unwind every story behind it."""
         self.alive = self.running = False
+        for step in self._parked:
+            if isinstance(step, Story):
+                self.adopt(step)
         self._parked.clear()
         stories, self.stories = self.stories, {}
         for story in stories:
@@ -154,7 +161,10 @@ class Story:
         if self._over:
             return
         if not self._life.running:
-            self._life.park(self)
+            if self._life.alive:
+                self._life.park(self)
+            else:
+                self.unwind()
             return
         try:
             if self._cancelling:
