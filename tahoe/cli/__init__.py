@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md for what lives here."""
+"""The command line. ``main.py`` holds the table of commands; everything else is loaded when a command is called."""
