@@ -34,10 +34,11 @@ class Room:
         disk: tells the room on the disk now.
     """
 
-    __slots__ = ("_disk", "_lock", "_options", "_pending", "_reserved", "_shares", "_used")
+    __slots__ = ("_disk", "_frozen", "_lock", "_options", "_pending", "_reserved", "_shares", "_used")
 
     def __init__(self, options: StoreOptions, disk: Callable[[], DiskSpace]) -> None:
         self._options = options
+        self._frozen = options.readonly
         self._disk = disk
         self._lock = Lock()
         self._used = 0
@@ -45,13 +46,17 @@ class Room:
         self._pending = 0
         self._shares = 0
 
+    def freeze(self) -> None:
+        """Take nothing new from now on: the disk is read-only."""
+        self._frozen = True
+
     def reserve(self, size: int) -> None:
         """Set bytes aside for shares to come, containers included.
 
         Raises:
             NoSpace: there is not so much room.
         """
-        if self._options.readonly:
+        if self._frozen:
             raise NoSpace("this server is read-only")
         disk = self._disk()
         with self._lock:
@@ -87,7 +92,7 @@ class Room:
             available = max(self._available(disk), 0)
             limit = self._options.sizelimit
             capacity = disk.total if limit is None else min(limit, disk.total)
-            accepts = 0 if self._options.readonly else max(available - CONTAINER_ROOM, 0)
+            accepts = 0 if self._frozen else max(available - CONTAINER_ROOM, 0)
             return Space(capacity, available, accepts, self._shares)
 
     def on_disk(self) -> int:

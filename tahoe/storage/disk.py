@@ -1,0 +1,485 @@
+"""The store on a disk: the files of Tahoe-LAFS 1.20, made durable.
+
+A share is made in ``incoming`` and renamed to its place (``layout.py`` has the names): *file synced,
+renamed, directory synced*, in this order, and only then may anybody see it. New directories are made
+before the file is synced: on file systems with a journal that one sync covers them, so that a small
+share costs two commits. Nothing in ``incoming`` survives a start.
+
+A process that was killed between renaming and syncing leaves a share that its successor can see but a
+power cut would take. So whoever finds ``serving`` left behind first lets the system write everything.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import wraps
+from hashlib import sha256
+from itertools import count
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+
+from tahoe.codec import base32
+from tahoe.codec.container import UPLOAD_OWNER, WRITTEN_VERSION
+from tahoe.codec.container import Lease as LeaseRecord
+from tahoe.codec.keys import LeaseSecrets
+from tahoe.codec.share import IncompatibleShare
+from tahoe.errors import BadConfiguration, NoSpace, Refused, StorageFailed, TahoeError
+from tahoe.protocol import Lease, ShareFacts, Space
+from tahoe.storage.content import check, check_replacement, ueb_hash_of
+from tahoe.storage.filesystem import FileSystem
+from tahoe.storage.folders import Folders
+from tahoe.storage.layout import ADVISORIES, FORMAT, INCOMING, SERVING, SHARES, incoming_path
+from tahoe.storage.room import Room
+from tahoe.storage.sharefile import upgraded, whole_container
+from tahoe.storage.shelves import Granted, Shelves
+from tahoe.storage.store import (
+    CONTAINER_ROOM,
+    DEFAULT_OPTIONS,
+    MOST_ADVISORIES,
+    LeaseFacts,
+    StoreOptions,
+    Verdict,
+    check_names,
+    check_secrets,
+    no_such_share,
+    no_such_upload,
+)
+from tahoe.storage.uploads import Upload, Uploads
+
+FORMAT_VERSION: Final = 1
+OPEN_FILES: Final = 64
+"""Files kept open for reading, and as many for writing: several nodes of one process must get along with 1,024."""
+
+_KEY_LENGTH: Final = 16
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def told(error: OSError) -> TahoeError:
+    """What a disk's error means to whoever asked the store."""
+    if error.errno in _FULL:
+        return NoSpace("the disk is full")
+    if error.errno == errno.EROFS:
+        return StorageFailed("the disk is read-only")
+    return StorageFailed(f"the disk failed: {error.strerror or error}")
+
+
+def _on_disk(
+    method: Callable[Concatenate[DiskStore, P], R],
+) -> Callable[Concatenate[DiskStore, P], R]:
+    """Let a method's disk errors out as errors of a store."""
+
+    @wraps(method)
+    def call(store: DiskStore, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(store, *args, **kwargs)
+        except OSError as error:
+            raise told(error) from error
+
+    return call
+
+
+class DiskStore:
+    """Shares in a storage directory, which no other process serves. Call :meth:`open` before anything else.
+
+    Args:
+        filesystem: of the storage directory.
+        options: the operator's limits.
+        open_files: how many files to keep open, for reading and for writing each.
+    """
+
+    def __init__(
+        self, filesystem: FileSystem, options: StoreOptions = DEFAULT_OPTIONS, open_files: int = OPEN_FILES
+    ) -> None:
+        self._filesystem = filesystem
+        self._options = options
+        self._folders = Folders(filesystem)
+        self._room = Room(options, filesystem.space)
+        self._shelves = Shelves(filesystem, self._folders, self._room, open_files)
+        self._uploads = Uploads(filesystem, self._room, open_files)
+        self._serial = count()
+        self._replaced = 0
+
+    # --- beginning and end ------------------------------------------------------------------------------
+
+    @_on_disk
+    def open(self) -> Self:
+        """Recover from however the last run ended, and serve. A read-only disk serves what it has.
+
+        Raises:
+            BadConfiguration: a newer release has written here.
+        """
+        self._check_format()
+        try:
+            self._recover()
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            self._room.freeze()
+        with suppress(FileNotFoundError):
+            self._room.grow(*self._shelves.count())
+        return self
+
+    @_on_disk
+    def shut(self) -> None:
+        """End serving: all uploads are lost, all files closed. Nothing needs it, but the next start is quicker."""
+        self._uploads.close()
+        self._shelves.close()
+        if not self._shelves.doubtful:
+            with suppress(FileNotFoundError):
+                self._filesystem.unlink(SERVING)
+
+    # --- reading ----------------------------------------------------------------------------------------
+
+    @_on_disk
+    def shares(self, storage_index: bytes) -> dict[int, ShareFacts]:
+        """See ``ShareStore``."""
+        check_names(storage_index, ())
+        return self._shelves.facts(storage_index)
+
+    @_on_disk
+    def read(self, storage_index: bytes, number: int, offset: int, length: int) -> bytes:
+        """See ``ShareStore``."""
+        if offset < 0 or length < 0:
+            raise Refused("bad-request", "offset and length are never negative")
+        with self._shelves.use(storage_index, number) as share:
+            return share.read(offset, length)
+
+    def storage_indexes(self, after: bytes = b"") -> Iterator[bytes]:
+        """See ``ShareStore``."""
+        try:
+            yield from self._shelves.storage_indexes(after)
+        except OSError as error:
+            raise told(error) from error
+
+    @_on_disk
+    def scrub(self, storage_index: bytes, number: int) -> Verdict:
+        """See ``ShareStore``."""
+        try:
+            return self._check(storage_index, number)
+        except IncompatibleShare as error:
+            return Verdict(number, str(error))
+
+    @_on_disk
+    def space(self) -> Space:
+        """See ``ShareStore``."""
+        return self._room.space()
+
+    # --- writing ----------------------------------------------------------------------------------------
+
+    @_on_disk
+    def store(
+        self, storage_index: bytes, shares: Mapping[int, bytes], lease: Lease, now: float
+    ) -> tuple[tuple[int, ...], dict[int, ShareFacts]]:
+        """See ``ShareStore``."""
+        check_names(storage_index, shares)
+        granted = self._grant(lease, UPLOAD_OWNER, now)
+        present = self._shelves.add_lease(storage_index, granted)
+        new = {number: shares[number] for number in sorted(shares) if number not in present}
+        stored = self._store_new(storage_index, new, granted) if new else ()
+        if len(stored) < len(new):  # somebody was quicker
+            present = self._shelves.facts(storage_index)
+        return stored, {number: present[number] for number in sorted(shares) if number not in stored}
+
+    @_on_disk
+    def allocate(
+        self, storage_index: bytes, upload_secret: bytes, numbers: Sequence[int], size: int, lease: Lease, now: float
+    ) -> tuple[tuple[int, ...], dict[int, ShareFacts]]:
+        """See ``ShareStore``."""
+        check_names(storage_index, numbers)
+        check_secrets(upload_secret)
+        if size < 0:
+            raise Refused("bad-request", "a share's size is never negative")
+        granted = self._grant(lease, UPLOAD_OWNER, now)
+        with self._shelves.lock(storage_index):
+            present = self._shelves.add_lease(storage_index, granted)
+            allocated = tuple(dict.fromkeys(number for number in numbers if number not in present))
+            keys = [(storage_index, number, upload_secret) for number in allocated]
+            new = [Upload(key, size, _upload_path(key), now) for key in keys if not self._has_upload(key, size)]
+            self._begin(new, granted)
+        return allocated, present
+
+    @_on_disk
+    def write(
+        self, storage_index: bytes, upload_secret: bytes, number: int, offset: int, data: bytes, now: float
+    ) -> None:
+        """See ``ShareStore``."""
+        upload = self._uploads.find((storage_index, number, upload_secret))
+        if upload is None:
+            raise no_such_upload(number)
+        self._uploads.write(upload, offset, data, now)
+
+    @_on_disk
+    def close(self, storage_index: bytes, upload_secret: bytes, numbers: Sequence[int]) -> tuple[int, ...]:
+        """See ``ShareStore``."""
+        check_names(storage_index, numbers)
+        wanted = dict.fromkeys(numbers)
+        for number in wanted:
+            self._check_upload(storage_index, number, upload_secret)
+        for number in wanted:
+            upload = self._uploads.find((storage_index, number, upload_secret))
+            if upload is not None:
+                self._finish(storage_index, upload)
+        return tuple(wanted)
+
+    @_on_disk
+    def abort(self, storage_index: bytes, upload_secret: bytes, numbers: Sequence[int]) -> None:
+        """See ``ShareStore``."""
+        for number in numbers:
+            self._forget((storage_index, number, upload_secret))
+
+    @_on_disk
+    def abort_idle(self, now: float, idle_seconds: float) -> int:
+        """See ``ShareStore``."""
+        idle = self._uploads.idle_since(now - idle_seconds)
+        for key in idle:
+            self._forget(key)
+        return len(idle)
+
+    @_on_disk
+    def replace_corrupt(self, storage_index: bytes, number: int, data: bytes) -> bool:
+        """See ``ShareStore``."""
+        while True:
+            replaced = self._replaced
+            try:
+                if self._check(storage_index, number).sound:
+                    return False
+            except IncompatibleShare:
+                return False
+            check_replacement(number, data)
+            with self._shelves.lock(storage_index):
+                if replaced == self._replaced:
+                    self._replaced += 1
+                    self._replace(storage_index, number, data)
+                    return True
+
+    # --- leases and advice --------------------------------------------------------------------------------
+
+    @_on_disk
+    def add_lease(self, storage_index: bytes, lease: Lease, owner: int, now: float) -> int:
+        """See ``ShareStore``."""
+        check_names(storage_index, ())
+        return len(self._shelves.add_lease(storage_index, self._grant(lease, owner, now)))
+
+    @_on_disk
+    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes) -> int:
+        """See ``ShareStore``."""
+        check_names(storage_index, ())
+        check_secrets(cancel_secret)
+        return self._shelves.cancel_lease(storage_index, cancel_secret)
+
+    @_on_disk
+    def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
+        """See ``ShareStore``; none if the container is damaged."""
+        with self._shelves.lock(storage_index), self._shelves.use(storage_index, number) as share:
+            records = () if share.flaw else share.container().leases
+        return tuple(LeaseFacts(lease.owner, lease.renew, lease.cancel, lease.expires) for lease in records)
+
+    @_on_disk
+    def advise_corrupt(self, storage_index: bytes, number: int, reason: str, now: float) -> None:
+        """See ``ShareStore``; a text file each."""
+        if number not in self._shelves.facts(storage_index):
+            raise no_such_share(number)
+        text = (
+            "report: Share Corruption\ntype: immutable\n"
+            f"storage_index: {base32.encode(storage_index)}\nshare_number: {number}\n\n{reason}\n"
+        )
+        stamp = time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime(now))
+        name = f"{stamp}--{base32.encode(storage_index)}-{number}--{next(self._serial)}"
+        self._make_file(f"{ADVISORIES}/{name}", text.encode())
+        for oldest in sorted(self._filesystem.listdir(ADVISORIES))[:-MOST_ADVISORIES]:
+            self._filesystem.unlink(f"{ADVISORIES}/{oldest}")
+        self._filesystem.sync_directory(ADVISORIES)
+
+    # --- recovery -----------------------------------------------------------------------------------------
+
+    def _check_format(self) -> None:
+        try:
+            file = self._filesystem.open(FORMAT)
+        except FileNotFoundError:
+            return
+        text = file.read(0, 32)
+        file.close()
+        if text.strip() != b"%d" % FORMAT_VERSION:
+            raise BadConfiguration(
+                f"the storage directory has format {text.strip().decode(errors='replace')!r}, this release knows "
+                f"{FORMAT_VERSION}: use the release that wrote it, or a newer one"
+            )
+
+    def _recover(self) -> None:
+        for folder in (SHARES, INCOMING, ADVISORIES):
+            self._folders.make(folder)
+        try:
+            self._filesystem.create(SERVING).close()
+        except FileExistsError:
+            self._filesystem.sync()
+        self._sweep(INCOMING)
+        if FORMAT not in self._filesystem.listdir(""):
+            path = f"{INCOMING}/{FORMAT}"
+            self._make_file(path, b"%d\n" % FORMAT_VERSION)
+            self._filesystem.rename(path, FORMAT)
+            self._filesystem.sync_directory("")
+
+    def _sweep(self, folder: str) -> None:
+        """Remove everything in a directory; Tahoe-LAFS leaves directories in ``incoming``."""
+        for name in self._filesystem.listdir(folder):
+            path = f"{folder}/{name}"
+            try:
+                self._filesystem.unlink(path)
+            except (IsADirectoryError, PermissionError):
+                self._sweep(path)
+                self._filesystem.rmdir(path)
+
+    # --- helpers ------------------------------------------------------------------------------------------
+
+    def _grant(self, lease: Lease, owner: int, now: float) -> Granted:
+        check_secrets(lease.renew_secret, lease.cancel_secret)
+        secrets = LeaseSecrets(lease.renew_secret, lease.cancel_secret)
+        return Granted(secrets, owner, int(now + self._options.lease_seconds))
+
+    def _make_file(self, path: str, data: bytes) -> None:
+        """Make a file with this content, durable but for its name; leave none behind if that fails."""
+        file = self._filesystem.create(path)
+        try:
+            file.write(0, data)
+            file.sync()
+        except OSError:
+            with suppress(OSError):
+                self._filesystem.unlink(path)
+            raise
+        finally:
+            file.close()
+
+    def _store_new(self, storage_index: bytes, shares: Mapping[int, bytes], lease: Granted) -> tuple[int, ...]:
+        """Store shares that seemed not to be there; return the numbers of those that were not."""
+        reserved = sum(len(data) + CONTAINER_ROOM for data in shares.values())
+        self._room.reserve(reserved)
+        stored: tuple[int, ...] = ()
+        try:
+            stored = self._publish_new(storage_index, shares, _record(lease))
+        finally:
+            used = sum(len(shares[number]) + CONTAINER_ROOM for number in stored)
+            self._room.settle(reserved, reserved, used, len(stored))
+        return stored
+
+    def _publish_new(self, storage_index: bytes, shares: Mapping[int, bytes], record: LeaseRecord) -> tuple[int, ...]:
+        paths: dict[int, str] = {}
+        try:
+            self._shelves.make_folder(storage_index)
+            for number, data in shares.items():
+                path = incoming_path(storage_index, number, str(next(self._serial)))
+                self._make_file(path, whole_container(data, (record,)))
+                paths[number] = path
+            with self._shelves.lock(storage_index):
+                present = self._shelves.facts(storage_index)
+                arrivals = {number: paths[number] for number in shares if number not in present}
+                self._shelves.publish(storage_index, arrivals)
+                for number in arrivals:
+                    paths.pop(number)
+                    data = shares[number]
+                    self._shelves.remember(storage_index, ShareFacts(number, len(data), ueb_hash_of(data)))
+            return tuple(arrivals)
+        finally:
+            for path in paths.values():
+                with suppress(OSError):
+                    self._filesystem.unlink(path)
+
+    def _has_upload(self, key: tuple[bytes, int, bytes], size: int) -> bool:
+        upload = self._uploads.find(key)
+        if upload is not None and upload.size != size:
+            raise Refused("conflict", f"share {key[1]} was announced with {upload.size} bytes, now with {size}")
+        return upload is not None
+
+    def _begin(self, uploads: Sequence[Upload], lease: Granted) -> None:
+        """Begin all of these uploads or none."""
+        if not uploads:
+            return
+        reserved = sum(upload.reserved for upload in uploads)
+        self._room.reserve(reserved)
+        try:
+            self._uploads.begin(uploads, _record(lease))
+        except OSError:
+            self._room.settle(reserved, reserved, 0, 0)
+            raise
+
+    def _check_upload(self, storage_index: bytes, number: int, upload_secret: bytes) -> None:
+        """Refuse to close an upload that is not there or not whole, or came second with other bytes."""
+        upload = self._uploads.find((storage_index, number, upload_secret))
+        if upload is None:
+            if number not in self._shelves.facts(storage_index):
+                raise no_such_upload(number)
+            return
+        with upload.lock:
+            if not upload.ended:
+                self._check_whole(storage_index, upload)
+
+    def _check_whole(self, storage_index: bytes, upload: Upload) -> None:
+        if upload.missing:
+            raise Refused("conflict", f"{upload.missing} bytes of share {upload.number} are missing")
+        present = self._shelves.facts(storage_index).get(upload.number)
+        if present is not None and present != self._uploads.facts(upload):
+            raise Refused("conflict", f"another share {upload.number} was complete first")
+
+    def _finish(self, storage_index: bytes, upload: Upload) -> None:
+        """Let a whole upload become a share, unless an equal one is there."""
+        self._shelves.make_folder(storage_index)
+        with upload.lock:
+            if upload.ended:
+                return
+            self._uploads.sync(upload)
+            with self._shelves.lock(storage_index):
+                self._check_whole(storage_index, upload)
+                if upload.number in self._shelves.facts(storage_index):
+                    self._uploads.drop(upload)
+                else:
+                    self._publish_upload(storage_index, upload)
+
+    def _publish_upload(self, storage_index: bytes, upload: Upload) -> None:
+        try:
+            self._shelves.publish(storage_index, {upload.number: upload.path})
+        except OSError:
+            self._uploads.end(upload, kept=0)
+            with suppress(OSError):
+                self._filesystem.unlink(upload.path)
+            raise
+        self._uploads.end(upload, kept=upload.reserved)
+
+    def _forget(self, key: tuple[bytes, int, bytes]) -> None:
+        upload = self._uploads.find(key)
+        if upload is not None:
+            with upload.lock:
+                self._uploads.drop(upload)
+
+    def _check(self, storage_index: bytes, number: int) -> Verdict:
+        with self._shelves.use(storage_index, number) as share:
+            return Verdict(number, share.flaw) if share.flaw else check(number, share.read)
+
+    def _replace(self, storage_index: bytes, number: int, data: bytes) -> None:
+        """Put a sound share in place of ours, with its leases. The index's lock is held."""
+        content = whole_container(data, self._lease_records(storage_index, number))
+        with self._shelves.use(storage_index, number) as share:
+            growth = len(data) - share.size
+        path = incoming_path(storage_index, number, str(next(self._serial)))
+        self._make_file(path, content)
+        self._shelves.replace(storage_index, number, path)
+        self._room.grow(growth)
+
+    def _lease_records(self, storage_index: bytes, number: int) -> tuple[LeaseRecord, ...]:
+        """The leases on a share, secrets hashed; none if its container can't be read."""
+        with self._shelves.lock(storage_index), self._shelves.use(storage_index, number) as share:
+            return () if share.flaw else upgraded(share.container())
+
+
+def _upload_path(key: tuple[bytes, int, bytes]) -> str:
+    """The file of an upload: its name tells uploads of one share apart and shows nothing of the secret."""
+    storage_index, number, upload_secret = key
+    return incoming_path(storage_index, number, base32.encode(sha256(upload_secret).digest()[:_KEY_LENGTH]))
+
+
+def _record(lease: Granted) -> LeaseRecord:
+    """The lease as it stands in a new container."""
+    return LeaseRecord.of(lease.secrets, lease.expires, owner=lease.owner, version=WRITTEN_VERSION)

@@ -1,0 +1,264 @@
+"""The complete shares on a disk: how they appear, are found, are leased and go.
+
+Each storage index has one of a few locks, held while names change and until they are durable, and while
+leases change; it is free to be taken again by who has it. So whatever another thread finds here would
+survive a power cut. Reading a share that is open already takes no lock.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from threading import RLock
+from typing import Final
+
+from tahoe.codec.container import LEASE_SIZE, Change, Container
+from tahoe.codec.keys import LeaseSecrets
+from tahoe.errors import Refused
+from tahoe.protocol import ShareFacts
+from tahoe.storage.filesystem import FileSystem
+from tahoe.storage.folders import Folders
+from tahoe.storage.layout import SHARES, folder_of, indexes_in, numbers_in, path_of, prefixes_in
+from tahoe.storage.pool import Pool, Use
+from tahoe.storage.room import Room
+from tahoe.storage.sharefile import ShareFile, carry_out
+from tahoe.storage.store import no_such_share
+
+_LOCKS: Final = 64
+_MOST_FACTS: Final = 32_768
+
+Key = tuple[bytes, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A lease as the server grants it: whose number it bears, and until when (seconds since the epoch)."""
+
+    secrets: LeaseSecrets
+    owner: int
+    expires: int
+
+
+class Shelves:
+    """Complete shares. May be used from several threads at once.
+
+    Args:
+        filesystem: the disk.
+        folders: of the same disk.
+        room: is told what comes and goes.
+        open_files: how many to keep open for reading.
+    """
+
+    def __init__(self, filesystem: FileSystem, folders: Folders, room: Room, open_files: int) -> None:
+        self._filesystem = filesystem
+        self._folders = folders
+        self._room = room
+        self._locks = [RLock() for _ in range(_LOCKS)]
+        self._facts: OrderedDict[Key, ShareFacts] = OrderedDict()
+        self._open: Pool[Key, ShareFile] = Pool(self._open_share, open_files)
+        self.doubtful: set[Key] = set()
+
+    def lock(self, storage_index: bytes) -> AbstractContextManager[object]:
+        """The lock of an index's names and leases."""
+        return self._locks[storage_index[-1] % _LOCKS]
+
+    # --- finding ------------------------------------------------------------------------------------------
+
+    def facts(self, storage_index: bytes) -> dict[int, ShareFacts]:
+        """Facts of all shares of an index, ascending."""
+        with self.lock(storage_index):
+            found = {number: self._facts_of(storage_index, number) for number in self._numbers(storage_index)}
+            return {number: facts for number, facts in found.items() if facts is not None}
+
+    def use(self, storage_index: bytes, number: int) -> Use[Key, ShareFile]:
+        """A share open for reading, in a ``with`` statement.
+
+        Raises:
+            Refused: ``no-such-share``.
+        """
+        key = storage_index, number
+        found = self._open.find(key)
+        if found is not None:
+            return found
+        with self.lock(storage_index):  # or else what we open might be replaced before it is in the pool
+            return self._open.use(key)
+
+    def storage_indexes(self, after: bytes) -> Iterator[bytes]:
+        """All indexes with a share that are greater than ``after``, ascending."""
+        for prefix in prefixes_in(self._filesystem.listdir(SHARES), after):
+            for storage_index in indexes_in(self._names(f"{SHARES}/{prefix}"), after):
+                if self._numbers(storage_index):
+                    yield storage_index
+
+    def count(self) -> tuple[int, int]:
+        """Bytes and number of all shares' containers: a walk over the whole disk."""
+        size = shares = 0
+        for storage_index in self.storage_indexes(b""):
+            for number in self._numbers(storage_index):
+                size += self._filesystem.size(path_of(storage_index, number))
+                shares += 1
+        return size, shares
+
+    # --- coming and going -----------------------------------------------------------------------------------
+
+    def make_folder(self, storage_index: bytes) -> None:
+        """Make the directory of an index, not yet durably: done early, the sync of a file may cover it."""
+        folder = folder_of(storage_index)
+        self._folders.make(folder.rpartition("/")[0])
+        self._folders.make(folder)
+
+    def publish(self, storage_index: bytes, arrivals: Mapping[int, str]) -> None:
+        """Let synced files become shares that are not there yet, durably. The index's lock is held.
+
+        Args:
+            storage_index: theirs.
+            arrivals: share number to path.
+        """
+        self.make_folder(storage_index)
+        try:
+            for number, path in arrivals.items():
+                self._filesystem.rename(path, path_of(storage_index, number))
+            self._settle(storage_index)
+        except OSError:
+            for number in arrivals:
+                self._withdraw(storage_index, number)
+            raise
+
+    def replace(self, storage_index: bytes, number: int, path: str) -> None:
+        """Let a synced file take a share's place, durably. The index's lock is held."""
+        self._forget(storage_index, number)
+        self._filesystem.rename(path, path_of(storage_index, number))
+        self._settle(storage_index)
+
+    def remember(self, storage_index: bytes, facts: ShareFacts) -> None:
+        """Spare the reading of facts that are known. The index's lock is held."""
+        self._facts[storage_index, facts.number] = facts
+        if len(self._facts) > _MOST_FACTS:
+            with suppress(KeyError):  # another thread may have emptied it
+                self._facts.popitem(last=False)
+
+    def close(self) -> None:
+        """Close all files."""
+        self._open.clear()
+
+    # --- leases -----------------------------------------------------------------------------------------------
+
+    def add_lease(self, storage_index: bytes, lease: Granted) -> dict[int, ShareFacts]:
+        """Add the lease to all shares of an index, or move its expiry forward; return their facts."""
+        with self.lock(storage_index):
+            present = self.facts(storage_index)
+            for number in present:
+                container = self._container(storage_index, number)
+                if container is not None:
+                    change = container.add_or_renew(lease.secrets, lease.expires, owner=lease.owner)
+                    self._change(storage_index, number, container, change)
+            return present
+
+    def cancel_lease(self, storage_index: bytes, secret: bytes) -> int:
+        """Remove leases by their cancel secret, and shares that lose their last; return how many leases."""
+        with self.lock(storage_index):
+            return sum(self._cancel(storage_index, number, secret) for number in self.facts(storage_index))
+
+    # --- helpers ----------------------------------------------------------------------------------------------
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            return self._filesystem.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _numbers(self, storage_index: bytes) -> list[int]:
+        numbers = numbers_in(self._names(folder_of(storage_index)))
+        return [number for number in numbers if (storage_index, number) not in self.doubtful]
+
+    def _facts_of(self, storage_index: bytes, number: int) -> ShareFacts | None:
+        """Facts of a share that is there; None if it is none of ours."""
+        known = self._facts.get((storage_index, number))
+        if known is not None:
+            return known
+        try:
+            with self.use(storage_index, number) as share:
+                facts = ShareFacts(number, share.size, share.ueb_hash())
+        except Refused:
+            return None
+        self.remember(storage_index, facts)
+        return facts
+
+    def _open_share(self, key: Key) -> ShareFile:
+        if key in self.doubtful:
+            raise no_such_share(key[1])
+        try:
+            file = self._filesystem.open(path_of(*key))
+        except FileNotFoundError:
+            raise no_such_share(key[1]) from None
+        try:
+            share = ShareFile(file)
+        except BaseException:
+            file.close()
+            raise
+        if share.mutable:
+            share.close()
+            raise no_such_share(key[1])
+        return share
+
+    def _settle(self, storage_index: bytes) -> None:
+        folder = folder_of(storage_index)
+        self._filesystem.sync_directory(folder)
+        self._folders.settle(folder)
+
+    def _withdraw(self, storage_index: bytes, number: int) -> None:
+        """Hide a share whose name may not be durable; best, remove it."""
+        self._forget(storage_index, number)
+        try:
+            self._filesystem.unlink(path_of(storage_index, number))
+        except FileNotFoundError:
+            return
+        except OSError:
+            self.doubtful.add((storage_index, number))
+
+    def _forget(self, storage_index: bytes, number: int) -> None:
+        self._facts.pop((storage_index, number), None)
+        self._open.forget((storage_index, number))
+
+    def _container(self, storage_index: bytes, number: int) -> Container | None:
+        """The state of a share's container; None if it can't be read, which a scrub will tell."""
+        try:
+            with self.use(storage_index, number) as share:
+                return share.container()
+        except ValueError:
+            return None
+
+    def _change(self, storage_index: bytes, number: int, before: Container, change: Change) -> None:
+        if change.instructions and change.container is not None:
+            carry_out(self._filesystem, path_of(storage_index, number), change)
+            self._room.grow(LEASE_SIZE * (len(change.container.leases) - len(before.leases)))
+
+    def _cancel(self, storage_index: bytes, number: int, secret: bytes) -> int:
+        container = self._container(storage_index, number)
+        if container is None:
+            return 0
+        try:
+            change = container.cancel(secret)
+        except LookupError:
+            return 0
+        if change.container is None:
+            self._remove(storage_index, number)
+            return len(container.leases)
+        self._change(storage_index, number, container, change)
+        return len(container.leases) - len(change.container.leases)
+
+    def _remove(self, storage_index: bytes, number: int) -> None:
+        """Remove a share, and its directory with the last; the index's lock is held."""
+        path, folder = path_of(storage_index, number), folder_of(storage_index)
+        size = self._filesystem.size(path)
+        self._forget(storage_index, number)
+        self._filesystem.unlink(path)
+        self._room.grow(-size, shares=-1)
+        try:
+            self._filesystem.rmdir(folder)
+        except OSError:  # other shares are in it
+            self._filesystem.sync_directory(folder)
+        else:
+            self._filesystem.sync_directory(folder.rpartition("/")[0])
