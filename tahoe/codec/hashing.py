@@ -47,6 +47,14 @@ class Tag:
     RSA_READ_KEY: Final = b"allmydata_mutable_writekey_to_readkey_v1"
     RSA_STORAGE_INDEX: Final = b"allmydata_mutable_readkey_to_storage_index_v1"
 
+    SLOT_SIGNING_KEY: Final = b"tahoe_slot_seed_to_signing_key_v1"
+    SLOT_READ_KEY: Final = b"tahoe_slot_seed_to_read_key_v1"
+    SLOT_READ_KEY_HASH: Final = b"tahoe_slot_read_key_to_read_key_hash_v1"
+    SLOT_STORAGE_INDEX: Final = b"tahoe_slot_read_key_hash_and_public_key_to_storage_index_v1"
+    SLOT_SEGMENT_KEY: Final = b"tahoe_slot_salt_and_read_key_to_segment_key_v1"
+    SLOT_BLOCK: Final = b"tahoe_slot_salt_and_block_v1"
+    SLOT_SIGNED_VERSION: Final = b"tahoe_slot_signed_version_v1"
+
 
 def netstring(value: bytes) -> bytes:
     """Return ``value`` with its length before it and a comma behind, so that concatenations are unambiguous."""
