@@ -1,0 +1,98 @@
+"""Who runs a node directory: a file with a process id, locked for as long as that process lives.
+
+Looking whether a process with the noted id exists is not enough: ids are used again, and a stale file would have
+us stop a stranger. The system drops a lock however its holder ends.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import IO, Final
+
+from tahoe.errors import BadConfiguration
+
+PID_FILE: Final = "tahoe.pid"
+_READY: Final = "ready"
+_ATTEMPTS: Final = 20
+_PAUSE: Final = 0.02
+"""Seconds between attempts: somebody who only looks holds the lock for less."""
+
+if os.name == "nt":
+    import msvcrt
+
+    def _lock(file: IO[str]) -> bool:
+        """Lock a byte far behind the content, where it hinders no reader."""
+        file.seek(1 << 20)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]  # Windows only
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(file: IO[str]) -> bool:
+        """Lock the file, if nobody else has."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+class Claim:
+    """This process's claim to run the node in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take it.
+
+        Raises:
+            BadConfiguration: another process has it.
+        """
+        self._file = (directory / PID_FILE).open("a+", encoding="ascii")
+        for _ in range(_ATTEMPTS):
+            if _lock(self._file):
+                break
+            time.sleep(_PAUSE)
+        else:
+            self._file.close()
+            raise BadConfiguration(f"{directory}: its node runs already; see tahoe status {directory}")
+        self._write(str(os.getpid()))
+
+    def ready(self) -> None:
+        """Let others know that the node does its work now."""
+        self._write(f"{os.getpid()} {_READY}")
+
+    def release(self) -> None:
+        """Give it up."""
+        self._write("")
+        self._file.close()
+
+    def _write(self, text: str) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(text)
+        self._file.flush()
+
+
+def runner(directory: Path) -> int | None:
+    """Return the process id of whoever runs the node in a directory; None if nobody does."""
+    words = _claimed(directory)
+    return int(words[0]) if words and words[0].isdecimal() else None
+
+
+def is_ready(directory: Path) -> bool:
+    """Whether a node runs there and does its work."""
+    return _READY in _claimed(directory)
+
+
+def _claimed(directory: Path) -> list[str]:
+    """Return the words of a claim that holds."""
+    try:
+        with (directory / PID_FILE).open("r+", encoding="ascii") as file:
+            return [] if _lock(file) else file.read().split()
+    except FileNotFoundError:
+        return []
