@@ -19,7 +19,7 @@ from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Sequence
 from hashlib import sha256
 from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from tahoe.codec.share import MAX_HEADER_SIZE
 from tahoe.storage.content import read_ueb_hash
@@ -189,13 +189,19 @@ def joined(pieces: Iterable[Content]) -> Content:
     return parts[0] if len(parts) == 1 else Patchwork(tuple(parts))
 
 
+class Real(NamedTuple):
+    """The identity of a phantom that is made of real bytes: the bytes."""
+
+    data: bytes
+
+
 def as_phantom(content: Content) -> Phantom:
     """Content as one phantom: what it is made of becomes its identity."""
     if isinstance(content, Phantom):
         return content
-    pieces = (content,) if isinstance(content, bytes) else content.pieces
-    intact = all(piece.intact for piece in pieces if isinstance(piece, Phantom))
-    return Phantom(len(content), ("joined", *map(_describe, pieces)), intact=intact)
+    if isinstance(content, bytes):
+        return Phantom(len(content), Real(content))
+    return Phantom(len(content), ("joined", *map(_describe, content.pieces)), intact=content.intact)
 
 
 def _describe(piece: bytes | Phantom) -> Hashable:
