@@ -106,8 +106,11 @@ class Shelves:
     def make_folder(self, storage_index: bytes) -> None:
         """Make the directory of an index, not yet durably: done early, the sync of a file may cover it."""
         folder = folder_of(storage_index)
-        self._folders.make(folder.rpartition("/")[0])
-        self._folders.make(folder)
+        try:
+            self._folders.make(folder)
+        except FileNotFoundError:
+            self._folders.make(folder.rpartition("/")[0])
+            self._folders.make(folder)
 
     def publish(self, storage_index: bytes, arrivals: Mapping[int, str]) -> None:
         """Let synced files become shares that are not there yet, durably. The index's lock is held.
@@ -116,10 +119,9 @@ class Shelves:
             storage_index: theirs.
             arrivals: share number to path.
         """
-        self.make_folder(storage_index)
         try:
             for number, path in arrivals.items():
-                self._filesystem.rename(path, path_of(storage_index, number))
+                self._rename(storage_index, number, path)
             self._settle(storage_index)
         except OSError:
             for number in arrivals:
@@ -202,6 +204,14 @@ class Shelves:
             share.close()
             raise no_such_share(key[1])
         return share
+
+    def _rename(self, storage_index: bytes, number: int, path: str) -> None:
+        """Give a file its share's name; the directory may have gone with another share since it was made."""
+        try:
+            self._filesystem.rename(path, path_of(storage_index, number))
+        except FileNotFoundError:
+            self.make_folder(storage_index)
+            self._filesystem.rename(path, path_of(storage_index, number))
 
     def _settle(self, storage_index: bytes) -> None:
         folder = folder_of(storage_index)
