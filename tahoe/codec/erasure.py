@@ -30,7 +30,7 @@ MAX_TOTAL: Final = 256
 
 Matrix: TypeAlias = "tuple[bytes, ...]"  # one byte string per row
 
-_ISAL_NAMES: Final = ("libisal.so.2", ctypes.util.find_library("isal") or "libisal.so.2")
+_ISAL_NAME: Final = "libisal.so.2"
 _ISAL_MAX_BLOCK: Final = 2**31 - 1  # its length is a C int
 _TABLE_BYTES: Final = 32  # that ISA-L wants for each matrix entry
 
@@ -192,17 +192,19 @@ class IsalEngine:
 @cache
 def _library() -> ctypes.CDLL | None:
     """Return ISA-L, or None if the system has none."""
-    for name in _ISAL_NAMES:
-        try:
-            library = ctypes.CDLL(name)
-            library.ec_init_tables.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p]
-            library.ec_encode_data.argtypes = [ctypes.c_int] * 3 + [ctypes.c_char_p] + [ctypes.c_void_p] * 2
-        except (OSError, AttributeError):
-            continue
-        else:
-            library.ec_init_tables.restype = library.ec_encode_data.restype = None
-            return library
-    return None
+    # Elsewhere it has another name. Looking for that may start a linker, so only if need be.
+    return _loaded(_ISAL_NAME) or _loaded(ctypes.util.find_library("isal") or _ISAL_NAME)
+
+
+def _loaded(name: str) -> ctypes.CDLL | None:
+    try:
+        library = ctypes.CDLL(name)
+        library.ec_init_tables.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p]
+        library.ec_encode_data.argtypes = [ctypes.c_int] * 3 + [ctypes.c_char_p] + [ctypes.c_void_p] * 2
+    except (OSError, AttributeError):  # no such library, or another one of this name
+        return None
+    library.ec_init_tables.restype = library.ec_encode_data.restype = None
+    return library
 
 
 @lru_cache(maxsize=64)
@@ -226,13 +228,16 @@ def _unit_vectors(size: int) -> list[bytes]:
     return [bytes(column == row for column in range(size)) for row in range(size)]
 
 
-# Fresh byte strings whose contents C code fills in before anybody else sees them, which the C API provides for.
-_allocate = ctypes.pythonapi.PyBytes_FromStringAndSize
-_allocate.argtypes = [ctypes.c_char_p, ctypes.c_ssize_t]
-_allocate.restype = ctypes.py_object
-_address = ctypes.pythonapi.PyBytes_AsString
-_address.argtypes = [ctypes.py_object]
-_address.restype = ctypes.c_void_p
+# Functions of the C API, as prototypes of our own because those in ctypes.pythonapi are shared with everybody.
+# _allocate gives fresh byte strings, whose contents C code may fill in before anybody else sees them.
+_allocate = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_char_p, ctypes.c_ssize_t)(
+    ("PyBytes_FromStringAndSize", ctypes.pythonapi)
+)
+_address = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object)(("PyBytes_AsString", ctypes.pythonapi))
+_get_buffer = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p, ctypes.c_int)(
+    ("PyObject_GetBuffer", ctypes.pythonapi)
+)
+_release_buffer = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyBuffer_Release", ctypes.pythonapi))
 
 
 class _View:
@@ -246,12 +251,12 @@ class _View:
             self.address = _address(data)
         else:
             self._keep = _PyBuffer()
-            ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(data), ctypes.byref(self._keep), 0)
+            _get_buffer(data, ctypes.byref(self._keep), 0)
             self.address = self._keep.buf
 
     def __del__(self) -> None:
         if isinstance(self._keep, _PyBuffer):
-            ctypes.pythonapi.PyBuffer_Release(ctypes.byref(self._keep))
+            _release_buffer(ctypes.byref(self._keep))
 
 
 class _PyBuffer(ctypes.Structure):

@@ -21,7 +21,8 @@ def engine(request):
 
 @pytest.fixture
 def without_isal(monkeypatch):
-    monkeypatch.setattr(module, "_ISAL_NAMES", ("libisal-which-is-nowhere.so",))
+    monkeypatch.setattr(module, "_ISAL_NAME", "libisal-which-is-nowhere.so")
+    monkeypatch.setattr(module.ctypes.util, "find_library", lambda _name: None)
     module._library.cache_clear()
     yield
     module._library.cache_clear()
@@ -98,6 +99,13 @@ def test_one_coder_may_be_used_from_several_threads(engine):
         results = list(pool.map(round_trip, inputs))
     assert [encoded for encoded, _ in results] == expected
     assert [decoded for _, decoded in results] == inputs
+
+
+def test_views_with_gaps_are_refused():
+    for engine_class in ENGINES:
+        coder = Erasure(1, 2, engine_class(1, 2))
+        with pytest.raises((BufferError, ValueError, TypeError)):
+            coder.encode([memoryview(b"abcdef")[::2]])
 
 
 @pytest.mark.parametrize(("needed", "total"), [(0, 1), (0, 0), (-1, 3), (4, 3), (3, 257), (257, 257)])

@@ -75,4 +75,5 @@ def test_a_hash_of_pieces_is_the_hash_of_the_whole(tag, pieces, size):
 
 def test_no_tag_is_used_for_two_purposes():
     tags = [tag for name, tag in vars(Tag).items() if not name.startswith("_")]
-    assert len(tags) == len(set(tags)) == 16
+    assert len(tags) == len(set(tags))
+    assert Tag.BLOCK in tags
