@@ -8,6 +8,7 @@ can judge what that means.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 from pathlib import Path
@@ -20,6 +21,7 @@ SECRET_BYTES: Final = 32
 """Seeds and secrets are this long."""
 
 _MODE: Final = 0o600
+_draft_numbers = itertools.count()
 
 
 def save_secret(path: Path, secret: bytes) -> None:
@@ -97,7 +99,7 @@ def check_private(path: Path) -> None:
 
 def replace_file(path: Path, content: bytes, mode: int = _MODE) -> None:
     """Replace a file whole or not at all, durable on return. Blocks for about a millisecond."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{next(_draft_numbers)}.new")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         with os.fdopen(handle, "wb") as file:

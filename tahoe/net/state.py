@@ -1,0 +1,54 @@
+"""What an actor remembers across restarts: one small file a value, replaced whole and durably."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Final
+
+from tahoe.net.keys import replace_file
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+class DirectoryState:
+    """A ``Durable`` in a directory, which is made when something is first put.
+
+    Args:
+        directory: of one actor.
+        threads: where disk work runs.
+    """
+
+    def __init__(self, directory: Path, threads: Executor) -> None:
+        self._directory = directory
+        self._threads = threads
+        self._writing = asyncio.Lock()
+
+    async def get(self, name: str) -> bytes | None:
+        """The value last put, or None."""
+        path = self._path(name)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _read, path)
+
+    async def put(self, name: str, value: bytes) -> None:
+        """Replace the value; durable on return."""
+        path = self._path(name)
+        async with self._writing:  # what is put later stays, whichever thread is quicker
+            await asyncio.get_running_loop().run_in_executor(self._threads, _write, path, bytes(value))
+
+    def _path(self, name: str) -> Path:
+        assert _NAME.fullmatch(name), f"{name!r} is no name of a durable value"
+        return self._directory / name
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, value: bytes) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace_file(path, value)
