@@ -143,21 +143,28 @@ class Answered(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """A server took these shares; ``claims`` are those it has anyway. What was offered besides, it did not take."""
+    """A server took these shares; ``claims`` are complete shares that it has anyway."""
 
     node: NodeId
     numbers: Sequence[int]
     claims: Sequence[ShareFacts] = ()
 
 
-class Failed(NamedTuple):
-    """A server refused or fell silent; nothing on it counts any more."""
+class Declined(NamedTuple):
+    """A server takes no more shares; what it holds still counts."""
 
     node: NodeId
     reason: str
 
 
-Fact: TypeAlias = Answered | Accepted | Failed
+class Failed(NamedTuple):
+    """A server can't be relied on: it fell silent, or lost what it took; nothing on it counts any more."""
+
+    node: NodeId
+    reason: str
+
+
+Fact: TypeAlias = Answered | Accepted | Declined | Failed
 
 
 @dataclass(slots=True)
@@ -169,7 +176,8 @@ class _Standing:
     writable: bool = False
     claims: dict[int, bytes] = field(default_factory=dict)
     placed: dict[int, None] = field(default_factory=dict)
-    failure: str = ""
+    failed: bool = False
+    trouble: str = ""
 
 
 class Placement:
@@ -190,6 +198,8 @@ class Placement:
         self._policy = policy
         self._standings = {site.node: _Standing(site) for site in servers}
         self._ueb_hash: bytes | None = None
+        self._candidates: list[Candidate] | None = None
+        self._homes: dict[int, NodeId] | None = None
 
     # --- learning -------------------------------------------------------------------------------------------
 
@@ -204,16 +214,23 @@ class Placement:
             case Accepted(_, numbers, claims):
                 standing.placed.update(dict.fromkeys(numbers))
                 self._claim(standing, claims)
+            case Declined(_, reason):
+                standing.writable = False
+                standing.trouble = standing.trouble or reason
             case Failed(_, reason):
-                standing.failure = standing.failure or reason or "failed"
-
-    def demote(self, node: NodeId) -> None:
-        """Offer this server nothing more; what it holds still counts."""
-        self._standings[node].writable = False
+                standing.failed = True
+                standing.trouble = standing.trouble or reason
+        self._forget_plan()
 
     def identify(self, ueb_hash: bytes) -> None:
         """Say which shares are this file's. Empty: no share that exists already can be."""
         self._ueb_hash = ueb_hash
+        self._forget_plan()
+
+    @property
+    def ueb_hash(self) -> bytes:
+        """What ``identify`` was told; empty before."""
+        return self._ueb_hash or b""
 
     @property
     def unidentified(self) -> bool:
@@ -225,6 +242,10 @@ class Placement:
             if share.number < self._encoding.total and share.number not in standing.placed:
                 standing.claims[share.number] = share.ueb_hash
 
+    def _forget_plan(self) -> None:
+        self._candidates = None
+        self._homes = None
+
     # --- proposing ------------------------------------------------------------------------------------------
 
     def questions(self) -> tuple[NodeId, ...]:
@@ -234,8 +255,8 @@ class Placement:
     def proposals(self) -> dict[NodeId, tuple[int, ...]]:
         """Which shares to offer to whom now; empty when nothing more can be done or needs to be."""
         offers: dict[NodeId, list[int]] = {}
-        held = {candidate.node: candidate.holds for candidate in self._candidates()}
-        for number, node in self._assignment().items():
+        held = {candidate.node: candidate.holds for candidate in self.candidates()}
+        for number, node in self.homes().items():
             if number not in held[node]:
                 offers.setdefault(node, []).append(number)
         return {node: tuple(numbers) for node, numbers in offers.items()}
@@ -243,39 +264,43 @@ class Placement:
     def promise(self) -> int:
         """The happiness that would be reached if every proposal were accepted."""
         holders = self.holders()
-        for number, node in self._assignment().items():
+        for number, node in self.homes().items():
             holders.setdefault(number, []).append(node)
         return happiness(holders)
 
-    def _assignment(self) -> dict[int, NodeId]:
-        return self._policy.assign(self._encoding.total, self._candidates())
+    def homes(self) -> dict[int, NodeId]:
+        """Where each share is or should go by what is known now."""
+        if self._homes is None:
+            self._homes = self._policy.assign(self._encoding.total, self.candidates())
+        return self._homes
 
-    def _candidates(self) -> list[Candidate]:
-        return [
-            Candidate(node, self._holds(standing), self._occupied(standing), standing.writable, standing.site.location)
-            for node, standing in self._standings.items()
-            if standing.answered and not standing.failure
-        ]
+    def candidates(self) -> list[Candidate]:
+        """The servers that answered and did not fail, as the rule sees them."""
+        if self._candidates is None:
+            self._candidates = [
+                self._candidate(standing)
+                for standing in self._standings.values()
+                if standing.answered and not standing.failed
+            ]
+        return self._candidates
 
-    def _holds(self, standing: _Standing) -> tuple[int, ...]:
-        verified = [number for number, ueb_hash in standing.claims.items() if ueb_hash and ueb_hash == self._ueb_hash]
-        return (*standing.placed, *verified)
-
-    def _occupied(self, standing: _Standing) -> tuple[int, ...]:
-        return tuple(number for number, ueb_hash in standing.claims.items() if ueb_hash != self._ueb_hash)
+    def _candidate(self, standing: _Standing) -> Candidate:
+        ours = self._ueb_hash or None
+        verified = [number for number, ueb_hash in standing.claims.items() if ueb_hash == ours]
+        occupied = [number for number, ueb_hash in standing.claims.items() if ueb_hash != ours]
+        holds = (*standing.placed, *verified)
+        return Candidate(standing.site.node, holds, tuple(occupied), standing.writable, standing.site.location)
 
     # --- judging --------------------------------------------------------------------------------------------
 
     def holders(self) -> dict[int, list[NodeId]]:
         """Who holds which share of this file by now, servers in order."""
-        return _holders(self._candidates())
+        return _holders(self.candidates())
 
     def placed(self) -> dict[NodeId, tuple[int, ...]]:
         """Shares that this upload put, or is putting, on servers that have not failed."""
         standings = self._standings.items()
-        return {
-            node: tuple(standing.placed) for node, standing in standings if standing.placed and not standing.failure
-        }
+        return {node: tuple(standing.placed) for node, standing in standings if standing.placed and not standing.failed}
 
     def spread(self) -> int:
         """The happiness reached by what servers hold now."""
@@ -296,19 +321,19 @@ class Placement:
         return reached
 
     def _explain(self, reached: int) -> str:
-        standings = self._standings
-        answered = [standing for standing in standings.values() if standing.answered]
-        writable = [standing for standing in answered if standing.writable and not standing.failure]
-        homes = self._assignment()
-        holding = len(dict.fromkeys([*homes.values(), *(node for held in self.holders().values() for node in held)]))
+        standings = self._standings.values()
+        answered = sum(standing.answered for standing in standings)
+        writable = sum(candidate.writable for candidate in self.candidates())
+        homes = self.homes()
+        holding = len(dict.fromkeys([*homes.values(), *(node for nodes in self.holders().values() for node in nodes)]))
         lines = [
             shortfall(holding, reached, self._encoding.needed, self._encoding.happy),
-            f"asked {len(standings)} servers: {len(answered)} answered, {len(writable)} of those take shares",
+            f"asked {len(standings)} servers: {answered} answered, {writable} of those take shares",
             f"shares found: {self._listed(self.holders())}",
             f"best placement: {self._listed({number: [node] for number, node in homes.items()})}",
         ]
-        failures = [(standing.site, standing.failure) for standing in standings.values() if standing.failure]
-        return "\n  ".join([*lines, *(f"{_label(site)}: {failure}" for site, failure in failures)])
+        troubles = [f"{_label(standing.site)}: {standing.trouble}" for standing in standings if standing.trouble]
+        return "\n  ".join([*lines, *troubles])
 
     def _listed(self, holders: Mapping[int, Sequence[NodeId]]) -> str:
         listed = [

@@ -11,7 +11,7 @@ from tahoe.actors.servers import Server
 from tahoe.errors import NotEnoughServers
 from tahoe.policy.happiness import happiness
 from tahoe.policy.order import permuted
-from tahoe.policy.placement import SPREAD, Accepted, Answered, Candidate, Failed, Placement
+from tahoe.policy.placement import SPREAD, Accepted, Answered, Candidate, Declined, Failed, Placement
 from tahoe.protocol import Encoding, NodeId, ShareFacts
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -122,16 +122,16 @@ def test_a_server_that_refuses_is_replaced():
     answer_all(plan)
     assert plan.proposals() == {"a": (0,), "b": (1,)}
     plan.learn(Accepted(NodeId("a"), (0,)))
-    plan.learn(Failed(NodeId("b"), "disk full"))
+    plan.learn(Declined(NodeId("b"), "disk full"))
     assert plan.proposals() == {"c": (1,)}
 
 
-def test_a_demoted_server_keeps_counting_for_what_it_took():
+def test_a_server_that_declines_more_keeps_counting_for_what_it_took():
     plan = placement(["a", "b"], Encoding(1, 1, 4))
     answer_all(plan)
     assert plan.proposals() == {"a": (0, 2), "b": (1, 3)}
     plan.learn(Accepted(NodeId("a"), (0,)))
-    plan.demote(NodeId("a"))
+    plan.learn(Declined(NodeId("a"), "full"))
     plan.learn(Accepted(NodeId("b"), (1, 3)))
     assert plan.proposals() == {"b": (2,)}
     assert plan.spread() == 2
@@ -228,7 +228,7 @@ def test_an_upload_ends_happy_or_says_so_and_loses_no_accepted_share(data):
             plan.learn(Accepted(node, taken))
             kept.setdefault(node, []).extend(taken)
             if len(taken) < len(numbers):
-                plan.demote(node)
+                plan.learn(Declined(node, "full"))
     holders = plan.holders()
     assert all(node in holders[number] for node, numbers in kept.items() for number in numbers)
     if plan.spread() >= encoding.happy:
