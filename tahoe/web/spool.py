@@ -85,7 +85,7 @@ class StreamedBody:
     """A source that is read once, straight from the network. ``size`` is its length in bytes."""
 
     def __init__(self, body: Body, size: int) -> None:
-        self.size = size
+        self.size: int | None = size
         self._body = body
         self._begun = False
 

@@ -19,17 +19,17 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 
+from tahoe.actors.upload import Source, UploadResult
 from tahoe.codec import base32, capability
-from tahoe.codec.capability import Capability, Directory, ImmutableRead, Literal
+from tahoe.codec.capability import Directory, ImmutableRead, Literal
 from tahoe.errors import BadCapability
 from tahoe.web.errors import ClientGone, WebError
 from tahoe.web.ranges import Span, Unsatisfiable, parse_range, tag_matches
-from tahoe.web.spool import SMALL, Body, SpooledBody, StreamedBody, spooled
+from tahoe.web.spool import SMALL, Body, StreamedBody, spooled
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-Source: TypeAlias = SpooledBody | StreamedBody
 ReadableFile: TypeAlias = ImmutableRead | Literal
 
 CONTENT_HEADERS: Final[Mapping[str, str]] = {
@@ -42,22 +42,10 @@ CONTENT_HEADERS: Final[Mapping[str, str]] = {
 """Stored content may be anybody's: it must neither run in the gateway's origin nor leak where it was read."""
 
 
-class Uploaded(Protocol):
-    """What the client says of an upload."""
-
-    @property
-    def capability(self) -> Capability:
-        """The file's read capability."""
-
-    @property
-    def pushed_shares(self) -> int:
-        """How many shares were sent; none of them if the file was there already."""
-
-
 class FileClient(Protocol):
     """What is needed of the client actor (``actors/client.py``)."""
 
-    async def upload(self, source: Any, convergence: bytes | None) -> Uploaded:
+    async def upload(self, source: Source, convergence: bytes | None) -> UploadResult:
         """Store all that ``source`` has; without ``convergence`` under a random key."""
 
     def download(
@@ -91,7 +79,7 @@ class NewFile:
         else:
             async with spooled(body, size, self._files.spool) as source:
                 uploaded = await self._files.client.upload(source, convergence)
-        status = 201 if uploaded.pushed_shares else 200
+        status = 201 if uploaded.pushed else 200
         await PlainTextResponse(f"{uploaded.capability}\n", status)(scope, receive, send)
 
     def _convergence(self, scope: Scope) -> bytes | None:

@@ -29,7 +29,7 @@ ANNOUNCED_NAME = "grid.example"
 
 class Uploaded(NamedTuple):
     capability: Capability
-    pushed_shares: int
+    pushed: int
 
 
 @dataclass
