@@ -1,3 +1,5 @@
+"""Base32: what is written is what the vectors say, and both readers agree with it."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Capabilities: every kind is parsed, weakened and printed as the vectors say, and junk is harmless."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

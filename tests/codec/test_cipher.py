@@ -1,3 +1,5 @@
+"""The stream cipher: one stream, readable from anywhere."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

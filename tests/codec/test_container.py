@@ -1,3 +1,5 @@
+"""Containers: the vectors' files, and changes that a crash may cut off anywhere."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

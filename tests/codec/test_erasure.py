@@ -1,3 +1,5 @@
+"""Erasure coding: the engines agree byte for byte, and any k blocks suffice."""
+
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from random import Random

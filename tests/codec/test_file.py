@@ -1,3 +1,5 @@
+"""Immutable files: the vectors' shares, any k of which give the file back, and none of which can lie."""
+
 from hashlib import sha256
 from random import Random
 

@@ -1,3 +1,5 @@
+"""Every hash that is served, against the vectors."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

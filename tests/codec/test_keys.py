@@ -1,3 +1,5 @@
+"""Keys, lease secrets and the order of servers, against the vectors."""
+
 import pytest
 
 from tahoe.codec import base32, keys

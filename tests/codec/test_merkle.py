@@ -1,3 +1,5 @@
+"""Merkle trees: the vectors' trees, and readers who keep only what was proven."""
+
 from hashlib import sha256
 
 import pytest

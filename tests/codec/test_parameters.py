@@ -1,3 +1,5 @@
+"""Encoding parameters: all sizes of a file follow from four numbers."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Share layout: sections, their order, and the URI extension block."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
