@@ -58,7 +58,8 @@ def cut(content: Content, offset: int, length: int) -> Content:
 
 
 def joined(pieces: Sequence[Content]) -> Content:
-    """All pieces in order as one."""
+    """All pieces in order as one; empty ones don't count."""
+    pieces = [piece for piece in pieces if len(piece)]
     if len(pieces) == 1:
         return pieces[0]
     for piece in pieces:

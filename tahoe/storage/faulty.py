@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast
 
 import msgspec
 
 from tahoe.codec.share import MAX_HEADER_SIZE, IncompatibleShare, ShareOffsets, parse_header
 from tahoe.errors import NoSpace, StorageFailed
 from tahoe.protocol import Lease, ShareFacts, Space
-from tahoe.storage.content import check, check_content, check_replacement
+from tahoe.storage.content import Content, check_content, check_replacement, cut, joined
 from tahoe.storage.store import LeaseFacts, ShareStore, Verdict
 
 Section: TypeAlias = Literal["header", "blocks", "crypttext-hashes", "block-hashes", "share-hashes", "uri-extension"]
@@ -117,6 +117,7 @@ class Forgets(CallFault, frozen=True, kw_only=True):
 AnyFault: TypeAlias = Rots | Tears | Swaps | Junk | Slows | Fails | Fills | Forgets
 Schedule: TypeAlias = tuple[AnyFault, ...]
 
+_WHOLE: Final = 2**62
 _TAKING: Final = frozenset({"store", "allocate", "write"})
 _FINISHING: Final = frozenset({"store", "close"})
 
@@ -151,7 +152,7 @@ class FaultyStore:
     def read(self, storage_index: bytes, number: int, offset: int, length: int) -> bytes:
         """See ``ShareStore``."""
         self._strike("read", storage_index, number)
-        return self._read(storage_index, number, offset, length)
+        return cast("bytes", self._read(storage_index, number, offset, length))
 
     def storage_indexes(self, after: bytes = b"") -> Iterator[bytes]:
         """See ``ShareStore``."""
@@ -162,11 +163,11 @@ class FaultyStore:
         self._strike("scrub", storage_index, number)
         if not self._content_faults(storage_index, number):
             return self._store.scrub(storage_index, number)
-        sample = self._read(storage_index, number, 0, 2**62)
-        if not isinstance(sample, bytes):
-            return check_content(number, sample)
+        content = self._read(storage_index, number, 0, _WHOLE)
+        if not isinstance(content, bytes) and content != self._store.read(storage_index, number, 0, _WHOLE):
+            return Verdict(number, "it is not what was written")  # rot in what stands for no bytes shows in no hash
         try:
-            return check(number, sample)
+            return check_content(number, content)
         except IncompatibleShare as error:
             return Verdict(number, str(error))
 
@@ -278,8 +279,8 @@ class FaultyStore:
             fault for fault in self._schedule if not isinstance(fault, CallFault) and fault.hits(storage_index, number)
         ]
 
-    def _read(self, storage_index: bytes, number: int, offset: int, length: int) -> bytes:
-        """Bytes as the faults leave them: swapped or junk first, then torn, then rotten."""
+    def _read(self, storage_index: bytes, number: int, offset: int, length: int) -> Content:
+        """Content as the faults leave them: swapped or junk first, then torn, then rotten."""
         faults = self._content_faults(storage_index, number)
         for fault in faults:
             if isinstance(fault, Junk):
@@ -289,16 +290,13 @@ class FaultyStore:
         for fault in faults:
             if isinstance(fault, Tears):
                 length = max(0, min(length, fault.size - offset))
-        data = self._store.read(storage_index, number, offset, length)
+        content: Content = self._store.read(storage_index, number, offset, length)
         for fault in faults:
             if isinstance(fault, Rots):
-                data = self._rotten(data, storage_index, number, offset, fault)
-        return data
+                content = self._rotten(content, storage_index, number, offset, fault)
+        return content
 
-    def _rotten(self, data: bytes, storage_index: bytes, number: int, offset: int, fault: Rots) -> bytes:
-        content: Any = data
-        if not isinstance(content, bytes):
-            return cast("bytes", content.spoiled())
+    def _rotten(self, data: Content, storage_index: bytes, number: int, offset: int, fault: Rots) -> Content:
         try:
             offsets = parse_header(self._store.read(storage_index, number, 0, MAX_HEADER_SIZE))
         except (ValueError, IncompatibleShare):
@@ -306,7 +304,14 @@ class FaultyStore:
         place = _start(offsets, fault.section) + fault.bit // 8 - offset
         if not 0 <= place < len(data):
             return data
-        return data[:place] + bytes([data[place] ^ 1 << fault.bit % 8]) + data[place + 1 :]
+        return joined(
+            [cut(data, 0, place), _flipped(cut(data, place, 1), fault.bit % 8), cut(data, place + 1, len(data))]
+        )
+
+
+def _flipped(byte: Content, bit: int) -> Content:
+    """One byte with one bit flipped."""
+    return bytes([byte[0] ^ 1 << bit]) if isinstance(byte, bytes) else byte.spoiled()
 
 
 def _concerns(fault: CallFault, verb: Verb) -> bool:
