@@ -50,6 +50,12 @@ _PACKET_TOO_LARGE: Final = 149
 _BAD_LOGIN: Final = (134, 135)
 _PROTOCOLS: Final = {"3.1.1": aiomqtt.ProtocolVersion.V311, "5": aiomqtt.ProtocolVersion.V5}
 
+
+def new_client_id() -> str:
+    """A random client id, in the length and letters that every broker takes."""
+    return f"tahoe{secrets.token_hex(8)}"
+
+
 Received = Callable[[str, bytes], None]
 """Takes a message's topic and payload. Must not raise."""
 
@@ -85,13 +91,21 @@ class Connection:
         broker: where to.
         received: takes messages.
         keepalive: seconds.
+        client_id: nobody else may know it, because whoever connects with it takes our place; the same one
+            for all connections of one run, so that a new connection ends one that the broker thinks alive.
         farewell: published by the broker when the connection dies.
     """
 
     def __init__(
-        self, broker: BrokerEntry, received: Received, keepalive: float, farewell: Farewell | None = None
+        self,
+        broker: BrokerEntry,
+        received: Received,
+        keepalive: float,
+        client_id: str,
+        farewell: Farewell | None = None,
     ) -> None:
         self.broker = broker
+        self._client_id = client_id
         self.unsent = 0
         self.packet_limit: int | None = None
         self._received = received
@@ -108,6 +122,7 @@ class Connection:
         self._writer_wanted = False
         self._writing = False
         self._too_large = False
+        self._hung_up: asyncio.Future[None] = self._loop.create_future()
 
     # --- coming and going -------------------------------------------------------------------------------
 
@@ -124,7 +139,7 @@ class Connection:
             broker.port,
             username=broker.user or None,
             password=broker.password or None,
-            identifier=f"tahoe{secrets.token_hex(8)}",  # random: who knows a client's id can disconnect it
+            identifier=self._client_id,
             protocol=_PROTOCOLS[broker.mqtt],
             will=self._will(),
             clean_session=None if broker.mqtt == "5" else True,
@@ -136,12 +151,22 @@ class Connection:
         self._paho = self._client._client  # noqa: SLF001  # aiomqtt offers no other way to the client it drives
         self._watch()
         try:
-            await self._client.__aenter__()
+            await self._enter()
         except aiomqtt.MqttError as error:
             self._paho.disconnect()  # a broker that keeps silent would otherwise keep the socket
             raise BrokerUnavailable(_explain(broker, error)) from error
         self._connected = True
         self._take_socket_over()
+
+    async def _enter(self) -> None:
+        """Connect; a broker that hangs up instead of answering is not waited for."""
+        entering = asyncio.ensure_future(self._client.__aenter__())
+        done, _ = await asyncio.wait((entering, self._hung_up), return_when=asyncio.FIRST_COMPLETED)
+        if entering in done:
+            entering.result()
+            return
+        entering.cancel()
+        raise aiomqtt.MqttError("the broker hung up before it let us in; does it want TLS, or a certificate of ours?")
 
     async def subscribe(self, filters: Iterable[str]) -> None:
         """Subscribe; the broker has confirmed when this returns.
@@ -267,6 +292,8 @@ class Connection:
 
     def _note_reason(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         self._too_large = reason.value == _PACKET_TOO_LARGE
+        if not self._hung_up.done():
+            self._hung_up.set_result(None)
 
 
 def _both(first: Callable[..., None], then: Callable[..., None] | None) -> Callable[..., None]:

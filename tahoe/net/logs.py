@@ -57,8 +57,12 @@ class NodeLog:
         """Something an operator should look at some day."""
         self._write(logging.WARNING, message, fields)
 
-    def error(self, message: str, error: BaseException | None = None, **fields: Any) -> None:
-        """Something is broken; ``error`` adds its traceback."""
+    def error(self, message: str, **fields: Any) -> None:
+        """Something an operator should look at now."""
+        self._write(logging.ERROR, message, fields)
+
+    def failure(self, message: str, error: BaseException, **fields: Any) -> None:
+        """A bug, with its traceback."""
         self._write(logging.ERROR, message, fields, error)
 
     def _write(self, level: int, message: str, fields: dict[str, Any], error: BaseException | None = None) -> None:

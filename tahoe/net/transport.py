@@ -29,7 +29,7 @@ from typing import Final, NamedTuple, Protocol
 from tahoe.errors import BadMessage
 from tahoe.net import topics
 from tahoe.net.card import BrokerEntry
-from tahoe.net.connection import BrokerUnavailable, Connection, Farewell, Loss
+from tahoe.net.connection import BrokerUnavailable, Connection, Farewell, Loss, new_client_id
 from tahoe.net.logs import NodeLog
 from tahoe.net.packets import SMALLEST_LIMIT, PacketLimit
 from tahoe.net.topics import BULK, CHANNELS, CONTROL
@@ -138,6 +138,7 @@ class Transport:
         self._log = log
         self._limit = PacketLimit(limits.packet_bytes)
         self._connections: dict[str, Connection] = {}
+        self._client_ids = {channel: new_client_id() for channel in CHANNELS}
         self._up = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
@@ -239,9 +240,10 @@ class Transport:
 
     async def _stay_with(self, broker: BrokerEntry) -> float:
         """Connect, and stay until the connection is lost. Returns when it was made (monotonic)."""
+        keepalive = self._limits.keepalive
         connections = {
-            CONTROL: Connection(broker, self._came, self._limits.keepalive, self._farewell()),
-            BULK: Connection(broker, self._came, self._limits.keepalive),
+            CONTROL: Connection(broker, self._came, keepalive, self._client_ids[CONTROL], self._farewell()),
+            BULK: Connection(broker, self._came, keepalive, self._client_ids[BULK]),
         }
         try:
             for channel in CHANNELS:

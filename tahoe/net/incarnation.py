@@ -1,0 +1,336 @@
+"""One run of a node between start and stop: actors, session machine and transport, and what flows between.
+
+::
+
+      actors ── ask, tell ──►  Endpoint  ── transmit ──►  Transport ──► broker
+        ▲      (AsyncioContext)   │  ▲                        │
+        └──────── deliver ────────┘  └──── packet_came ───────┘
+
+The endpoint is a machine without input or output of its own: it is told what came and what time it is,
+and says what to send and when to wake it. This module does its bidding in the event loop. The twin is
+``sim/node.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+
+from tahoe.actors.membership import Membership
+from tahoe.context import Actor, Task
+from tahoe.errors import Refused, TahoeError
+from tahoe.net.card import GridCard
+from tahoe.net.config import NodeConfig
+from tahoe.net.context import AsyncioContext
+from tahoe.net.directory import NodeDirectory
+from tahoe.net.herald import Herald, Profile
+from tahoe.net.inward import InwardAsk
+from tahoe.net.logs import NodeLog
+from tahoe.net.presence import Presences
+from tahoe.net.state import DirectoryState
+from tahoe.net.story import Stories
+from tahoe.net.transport import Limits, Station, Transport
+from tahoe.net.work import Workshop
+from tahoe.protocol import MEMBER, Address, Answer, Message, NodeId, Request, Role, Space
+from tahoe.session.endpoint import Endpoint
+from tahoe.session.identity import Identity
+from tahoe.session.settings import GridAccess, Settings
+from tahoe.session.statement import open_announcement
+
+SPACE_SECONDS: Final = 30.0
+GONE_SECONDS: Final = 1.0
+"""A node that changes its connection is offline for a moment; its sessions survive that."""
+
+FAILURES_KEPT: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What a node reads from its directory when it starts.
+
+    Args:
+        directory: its own.
+        identity: who it is.
+        card: of its grid.
+        config: what its operator wants.
+        epoch: number of this incarnation.
+    """
+
+    directory: NodeDirectory
+    identity: Identity
+    card: GridCard
+    config: NodeConfig
+    epoch: int
+
+
+class Crew(NamedTuple):
+    """Who works in a node.
+
+    Args:
+        actors: in the order in which they start.
+        space: tells the room on the node's storage; may block. None where there is no storage.
+        leave: called last of all, when no actor works any more; may block.
+    """
+
+    actors: tuple[Actor, ...]
+    space: Callable[[], Space] | None = None
+    leave: Callable[[], None] | None = None
+
+
+class Quarters(Protocol):
+    """What a recipe has to build actors from."""
+
+    papers: Papers
+
+    def context(self, role: Role) -> AsyncioContext:
+        """A context for the actor of one role."""
+
+
+Recipe = Callable[[Quarters], Crew]
+"""Makes a node's actors. May block: it opens stores."""
+
+
+class Replying(Protocol):
+    """Where the outcome of a handler goes."""
+
+    on_cancel: Callable[[], None] | None
+
+    def answer(self, message: Answer) -> None:
+        """The handler returned this."""
+
+    def refuse(self, refused: Refused) -> None:
+        """The handler refused."""
+
+
+class _Delivery(NamedTuple):
+    sender: NodeId
+    role: Role
+    message: Message
+    reply: Replying | None
+
+
+class Incarnation:
+    """A running node. Implements what its context, its endpoint and its transport ask of it.
+
+    Args:
+        papers: of the node.
+        recipe: for its actors.
+        log: of the node.
+    """
+
+    def __init__(self, papers: Papers, recipe: Recipe, log: NodeLog) -> None:
+        identity, card, config = papers.identity, papers.card, papers.config
+        self.papers = papers
+        self.name = identity.node
+        self.log = log
+        self.failures: deque[BaseException] = deque(maxlen=FAILURES_KEPT)
+        self.workshop = Workshop()
+        self._loop = asyncio.get_running_loop()
+        self._stories = Stories(self._failed)
+        self._contacts = {entry.node: bytes(entry.exchange_key) for entry in card.introducers}
+        self._presences = Presences()
+        self._early: list[_Delivery] | None = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._space = Space(0, 0, 0)
+        access = GridAccess(card.grid_id, card.join_secret)
+        self.endpoint = Endpoint(identity, access, self, _settings(config), random.SystemRandom())
+        limits = Limits(config.network.message_size, config.network.keepalive)
+        station = Station.of(card.grid_id, identity, papers.epoch)
+        self.transport = Transport(station, card.brokers, limits, self, log)
+        self._crew = recipe(self)
+        self.actors: dict[Role, Actor] = {actor.role: actor for actor in self._crew.actors}
+        self._herald = Herald(identity, self._profile(), lambda: self._space)
+
+    def _profile(self) -> Profile:
+        node = self.papers.config.node
+        return Profile(
+            tuple(role for role in self.actors if role != MEMBER), node.nickname, node.location, self.papers.epoch
+        )
+
+    # --- life -----------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the actors. Does not wait for a broker: a node may start before its broker does."""
+        if self._crew.space is not None:
+            self._space = await self.workshop.run(self._crew.space)
+            self.spawn(self._watch_space(self._crew.space))
+        self.announcement()
+        self.transport.start()
+        for actor in self._crew.actors:
+            await actor.start()
+        early, self._early = self._early, None
+        for delivery in early or ():
+            self._handle(delivery)
+
+    async def stop(self) -> None:
+        """Say goodbye, end all stories, leave the broker."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._stories.stop()
+        await self.transport.stop()
+        if self._crew.leave is not None:
+            await self.workshop.run(self._crew.leave)
+        self.workshop.close()
+
+    def context(self, role: Role) -> AsyncioContext:
+        """A context for the actor of one role, with durable values of its own."""
+        return AsyncioContext(self, DirectoryState(self.papers.directory.state / role, self.workshop.threads))
+
+    def spawn(self, story: Coroutine[Any, Any, None]) -> Task:
+        """Start a story."""
+        return self._stories.spawn(story)
+
+    def _failed(self, error: BaseException) -> None:
+        """A story died of an error that nobody waits for: a bug, or a fault that its author forgot."""
+        self.failures.append(error)
+        self.log.failure("a story failed", error)
+
+    # --- what actors ask for ----------------------------------------------------------------------------
+
+    def ask(self, to: Address, request: Request[Any], timeout: float, done: Callable[[Any], None]) -> Task:
+        """Ask another node, or an actor of this one."""
+        if to.node != self.name:
+            return self.endpoint.ask(self._loop.time(), to, request, timeout, done)
+        asking = InwardAsk(self.name, timeout, done)
+        self._loop.call_soon(self.deliver, self.name, to.role, request, asking)
+        return asking
+
+    def tell(self, to: Address, message: Message) -> None:
+        """Tell another node, or an actor of this one."""
+        if to.node != self.name:
+            self.endpoint.tell(self._loop.time(), to, message)
+        else:
+            self._loop.call_soon(self.deliver, self.name, to.role, message, None)
+
+    def meet(self, node: NodeId, exchange_key: bytes) -> None:
+        """Remember how to reach a node."""
+        self._contacts[node] = exchange_key
+
+    def presence(self, node: NodeId) -> bool | None:
+        """Whether a node is connected."""
+        if node == self.name:
+            return self.transport.state.connected
+        return self._presences.of(node)
+
+    def announcement(self) -> bytes:
+        """What this node says of itself now."""
+        self.endpoint.announcement = self._herald.announcement()
+        return self.endpoint.announcement
+
+    async def _watch_space(self, space: Callable[[], Space]) -> None:
+        while True:
+            await asyncio.sleep(SPACE_SECONDS)
+            try:
+                self._space = await self.workshop.run(space)
+            except TahoeError as error:
+                self.log.warning("the disk does not tell its space", problem=str(error))
+            self.announcement()
+
+    # --- what the endpoint asks for (session.endpoint.Host) ------------------------------------------------
+
+    def transmit(self, to: NodeId, channel: str, packet: Any, size: int) -> None:  # known from the packet
+        """Send a packet."""
+        self.transport.send(to, channel, packet)
+
+    def wake_at(self, when: float) -> None:
+        """Poll the endpoint at this time; of several wishes the earliest counts."""
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self.endpoint.poll(self._loop.time())
+
+    def exchange_key(self, node: NodeId) -> bytes | None:
+        """The key for a first handshake."""
+        return self._contacts.get(node)
+
+    def introduced(self, announcement: bytes) -> None:
+        """A node that shook hands with us showed who it is."""
+        said = open_announcement(announcement)
+        self._contacts[said.node] = said.exchange_key
+        member = self.actors.get(MEMBER)
+        if isinstance(member, Membership):
+            self.spawn(member.introduced(announcement))
+
+    def deliver(self, sender: NodeId, role: Role, message: Message, reply: Replying | None) -> None:
+        """Hand a message to its actor; while actors start, it waits."""
+        delivery = _Delivery(sender, role, message, reply)
+        if self._early is None:
+            self._handle(delivery)
+        else:
+            self._early.append(delivery)
+
+    def _handle(self, delivery: _Delivery) -> None:
+        task = self._stories.spawn(self._receive(delivery))
+        if delivery.reply is not None:
+            delivery.reply.on_cancel = task.cancel
+
+    async def _receive(self, delivery: _Delivery) -> None:
+        reply = delivery.reply
+        try:
+            answer = await self._actor(delivery.role).receive(delivery.sender, delivery.message)
+        except TahoeError as error:
+            if reply is not None:
+                reply.refuse(error if isinstance(error, Refused) else Refused(type(error).__name__, str(error)))
+        except Exception as error:
+            if reply is not None:
+                reply.refuse(Refused("bug", f"{type(error).__name__} in {delivery.role}; see that node's log"))
+            raise
+        else:
+            if reply is not None:
+                assert answer is not None, f"{type(delivery.message).__name__} got no answer"
+                reply.answer(answer)
+
+    def _actor(self, role: Role) -> Actor:
+        actor = self.actors.get(role)
+        if actor is None:
+            raise Refused("no-such-role", f"this node is no {role}")
+        return actor
+
+    # --- what the transport brings (transport.Receiver) ----------------------------------------------------
+
+    def packet_came(self, sender: NodeId, channel: str, packet: bytes) -> None:
+        """A packet for the endpoint, which believes nothing of it but what it can check."""
+        try:
+            self.endpoint.receive(self._loop.time(), sender, channel, packet)
+        except Exception as error:  # noqa: BLE001  # a bug must not take the connection with it
+            self._failed(error)
+
+    def presence_came(self, node: NodeId, signed: bytes) -> None:
+        """Somebody came or went; whoever went, and does not come back at once, will not answer what is open."""
+        self._presences.hear(node, signed)
+        if node in self._contacts and self._presences.of(node) is False:
+            self._loop.call_later(GONE_SECONDS, self._forget_if_gone, node)
+
+    def _forget_if_gone(self, node: NodeId) -> None:
+        if self._presences.of(node) is False:
+            self.endpoint.forget(self._loop.time(), node)
+
+    def connected(self) -> None:
+        """Whatever waits for its turn may go now."""
+        self.endpoint.poll(self._loop.time())
+
+    def disconnected(self) -> None:
+        """Nothing is known of anybody."""
+        self._presences.forget_all()
+
+    def limit_fell(self, packet_bytes: int) -> None:
+        """The broker refuses packets of the configured size."""
+
+
+def _settings(config: NodeConfig) -> Settings:
+    network = config.network
+    return Settings(
+        message_bytes=network.message_size,
+        receive_budget=max(network.receive_memory, 2 * network.message_size),
+        upload_rate=network.upload_rate,
+        download_rate=network.download_rate,
+    )

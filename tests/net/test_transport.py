@@ -1,0 +1,332 @@
+"""The transport over real brokers: what it carries, how it comes back, what it tells about its troubles."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import aiomqtt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tahoe.net import certificates, topics
+from tahoe.net.broker import BrokerPlan, start_broker
+from tahoe.net.card import BrokerEntry
+from tahoe.net.certificates import certify
+from tahoe.net.packets import PACKET_OVERHEAD
+from tahoe.session.statement import open_presence
+from tests.net.support import GRID, PATIENCE, End, Mosquitto
+
+NOBODY = BrokerEntry("mqtt://127.0.0.1:1")  # nothing listens there
+
+
+@pytest.fixture
+def mosquitto(tmp_path):
+    broker = Mosquitto(tmp_path)
+    yield broker
+    broker.resume()
+    broker.kill()
+
+
+async def reaches(sender, receiver, packet=b"ping", channel="in"):
+    """Send until something comes: what was sent before both were subscribed is lost, as it may be."""
+    before = len(receiver.listener.packets)
+    async with asyncio.timeout(PATIENCE):
+        while len(receiver.listener.packets) == before:
+            sender.transport.send(receiver.node, channel, packet)
+            await asyncio.sleep(0.02)
+    assert (sender.node, channel, packet) in receiver.listener.packets
+
+
+# --- carrying --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["embedded", "mosquitto"])
+async def test_packets_arrive_with_their_sender_and_channel_in_order(tmp_path, engine):
+    broker = await start_broker(BrokerPlan(tmp_path, engine))
+    async with End("alice", broker.entry) as alice, End("bob", broker.entry) as bob:
+        await alice.connected()
+        await bob.connected()
+        sent = {
+            "in": [b"small %d" % number for number in range(200)],
+            "bulk": [bytes([number]) * 200_000 for number in range(40)],
+        }
+        for channel, packets in sent.items():
+            for packet in packets:
+                alice.transport.send(bob.node, channel, packet)
+        await bob.listener.until(lambda listener: len(listener.packets) == 240)
+        for channel, packets in sent.items():
+            assert [packet for _, by, packet in bob.listener.packets if by == channel] == packets
+        assert {sender for sender, _, _ in bob.listener.packets} == {alice.node}
+        assert alice.transport.unsent() == 0
+        assert not alice.listener.packets
+    await broker.stop()
+
+
+async def test_what_is_sent_without_a_broker_is_dropped_and_counted():
+    async with End("alice", NOBODY) as alice:
+        alice.transport.send(alice.node, "in", b"into the void")
+        assert alice.transport.dropped["disconnected"] == 1
+
+
+async def test_what_waits_for_a_broker_that_stands_still_is_bounded(mosquitto):
+    async with End("alice", mosquitto.entry(), unsent_bytes=2_000_000) as alice, End("bob", mosquitto.entry()) as bob:
+        await alice.connected()
+        await bob.connected()
+        mosquitto.pause()
+        packet = os.urandom(500_000)
+        for _ in range(100):
+            alice.transport.send(bob.node, "bulk", packet)
+        assert 2_000_000 < alice.transport.unsent() <= 3_000_000
+        assert alice.transport.dropped["congested"] > 50
+        mosquitto.resume()
+        carried = 100 - alice.transport.dropped["congested"]
+        await bob.listener.until(lambda listener: len(listener.packets) == carried)
+        assert alice.transport.unsent() == 0
+
+
+async def test_topics_that_are_none_of_ours_are_counted(mosquitto):
+    async with End("alice", mosquitto.entry()) as alice:
+        await alice.connected()
+        alice.transport._came("some/other/topic", b"")
+        assert alice.transport.dropped["unknown-topic"] == 1
+
+
+# --- coming back -----------------------------------------------------------------------------------------
+
+
+async def test_a_killed_broker_that_comes_back_finds_everybody_connected_and_subscribed_again(mosquitto):
+    async with End("alice", mosquitto.entry()) as alice, End("bob", mosquitto.entry()) as bob:
+        await alice.connected()
+        await bob.connected()
+        mosquitto.kill()
+        for end in (alice, bob):
+            await end.listener.until(lambda listener: listener.losses == 1)
+            assert not end.transport.state.connected
+            assert "127.0.0.1" in end.transport.state.problem
+        mosquitto.start()
+        await alice.connected()
+        await bob.connected()
+        await reaches(alice, bob)
+        await reaches(bob, alice, b"bulk" * 50_000, "bulk")
+        assert alice.transport.state.connected
+        assert alice.transport.state.problem == ""
+        assert not alice.listener.limits
+
+
+async def test_the_next_broker_is_used_when_the_first_is_down(mosquitto):
+    async with End("alice", NOBODY, mosquitto.entry()) as alice, End("bob", mosquitto.entry()) as bob:
+        await alice.connected()
+        await bob.connected()
+        assert alice.transport.state.url == mosquitto.entry().url
+        await reaches(alice, bob)
+
+
+async def test_a_loss_of_either_connection_is_followed_by_two_new_ones(mosquitto):
+    async with End("alice", mosquitto.entry()) as alice, End("bob", mosquitto.entry()) as bob:
+        await alice.connected()
+        await bob.connected()
+        for number, channel in enumerate(topics.CHANNELS, start=1):
+            alice.transport._connections[channel]._socket.shutdown(2)
+            await alice.listener.until(lambda listener, number=number: listener.losses == number)
+            await alice.connected()
+            await reaches(alice, bob, channel="in")
+            await reaches(alice, bob, channel="bulk")
+
+
+# --- who gets in -----------------------------------------------------------------------------------------
+
+
+async def refusal(*brokers):
+    """What a transport says of its broker when it has tried."""
+    async with End("alice", *brokers) as alice:
+        await alice.listener.until(lambda listener: listener.log_lines)
+        assert not alice.transport.state.connected
+        return alice.transport.state.problem
+
+
+async def test_a_wrong_password_is_told_with_the_remedy(tmp_path):
+    broker = await start_broker(BrokerPlan(tmp_path, "mosquitto", tls=True))
+    right = broker.entry
+    wrong = BrokerEntry(right.url, user="grid", password="wrong", ca=right.ca)
+    problem = await refusal(wrong)
+    assert "does not let in user 'grid' with this password" in problem
+    assert "grid card" in problem
+    assert "wrong" not in problem.replace("with this password", "")
+    assert "somebody without a user name" in await refusal(BrokerEntry(right.url, ca=right.ca))
+    async with End("alice", wrong, right) as alice:
+        await alice.connected()
+    await broker.stop()
+
+
+async def test_tls_with_the_cards_authority_in_the_card_or_in_a_file(tmp_path):
+    broker = await start_broker(BrokerPlan(tmp_path / "broker", "mosquitto", tls=True))
+    entry = broker.entry
+    in_a_file = tmp_path / "authority.pem"
+    in_a_file.write_text(entry.ca)
+    by_file = BrokerEntry(entry.url, entry.user, entry.password, ca=str(in_a_file))
+    async with End("alice", entry) as alice, End("bob", by_file) as bob:
+        await alice.connected()
+        await bob.connected()
+        await reaches(alice, bob, os.urandom(900_000), "bulk")
+        await reaches(bob, alice)
+    await broker.stop()
+
+
+async def test_a_certificate_that_the_card_does_not_vouch_for_is_told(tmp_path):
+    broker = await start_broker(BrokerPlan(tmp_path / "broker", "mosquitto", tls=True))
+    stranger = certify(_made(tmp_path / "stranger"), "127.0.0.1").authority_pem
+    problem = await refusal(BrokerEntry(broker.entry.url, broker.entry.user, broker.entry.password, ca=stranger))
+    assert "certificate that the grid card does not vouch for" in problem
+    await broker.stop()
+
+
+async def test_a_broker_without_tls_at_a_tls_address_is_told(mosquitto):
+    problem = await refusal(BrokerEntry(f"mqtts://127.0.0.1:{mosquitto.port}"))
+    assert "does this port speak TLS?" in problem or "connection" in problem.lower()
+
+
+async def test_certificates_that_cannot_be_used_are_told(mosquitto):
+    entry = BrokerEntry(f"mqtts://127.0.0.1:{mosquitto.port}", ca="/nowhere/ca.pem")
+    assert "certificates of the grid card can't be used" in await refusal(entry)
+
+
+async def test_a_broker_that_wants_a_certificate_of_ours_gets_it(tmp_path):
+    files = certify(_made(tmp_path / "authority"), "127.0.0.1")
+    authority = tmp_path / "ca.pem"
+    authority.write_text(files.authority_pem)
+    ours = certify_client(tmp_path / "authority")
+    broker = Mosquitto(
+        tmp_path,
+        "allow_anonymous true",
+        f"cafile {authority}",
+        f"certfile {files.certificate}",
+        f"keyfile {files.key}",
+        "require_certificate true",
+    )
+    url = f"mqtts://127.0.0.1:{broker.port}"
+    entry = BrokerEntry(url, ca=files.authority_pem, certificate=ours[0], key=ours[1])
+    async with End("alice", entry) as alice:
+        await alice.connected()
+    assert await refusal(BrokerEntry(url, ca=files.authority_pem))
+    broker.kill()
+
+
+# --- packets too large ---------------------------------------------------------------------------------
+
+
+async def test_a_broker_of_mqtt_5_tells_its_packet_limit(tmp_path):
+    broker = Mosquitto(tmp_path, "allow_anonymous true", "max_packet_size 100000")
+    async with End("alice", broker.entry(mqtt="5")) as alice:
+        await alice.connected()
+        assert alice.listener.limits == [100_000 - PACKET_OVERHEAD]
+        assert alice.transport.packet_bytes == 100_000 - PACKET_OVERHEAD
+        alice.transport.send(alice.node, "bulk", bytes(200_000))
+        assert alice.transport.dropped["too-large"] == 1
+        await reaches(alice, alice, bytes(90_000), "bulk")
+        assert alice.listener.losses == 0
+    broker.kill()
+
+
+async def test_a_broker_that_refuses_large_packets_without_a_word_gets_smaller_ones(tmp_path):
+    broker = Mosquitto(tmp_path, "allow_anonymous true", "max_packet_size 100000")
+    async with End("alice", broker.entry(), packet_bytes=512 * 1024) as alice:
+        async with asyncio.timeout(PATIENCE):
+            while not alice.listener.packets:
+                await alice.connected()
+                alice.transport.send(alice.node, "bulk", bytes(alice.transport.packet_bytes))
+                await asyncio.sleep(0.05)
+        assert alice.listener.limits == [256 * 1024, 128 * 1024, 64 * 1024]
+        assert alice.listener.losses == 6
+        await reaches(alice, alice, bytes(1000), "in")
+    broker.kill()
+
+
+# --- presence --------------------------------------------------------------------------------------------
+
+
+async def says(watcher, end, *, online):
+    """Wait until the broker tells this presence of a node."""
+    expected = (end.node, end.station.online if online else end.station.offline)
+    await watcher.listener.until(lambda listener: expected in listener.presences)
+
+
+async def test_a_node_is_seen_to_come_and_to_go(mosquitto):
+    async with End("watcher", mosquitto.entry()) as watcher:
+        await watcher.connected()
+        async with End("alice", mosquitto.entry()) as alice:
+            await says(watcher, alice, online=True)
+        await says(watcher, alice, online=False)
+
+
+async def test_whoever_comes_later_hears_who_is_there(mosquitto):
+    async with End("alice", mosquitto.entry()) as alice:
+        await alice.connected()
+        async with End("watcher", mosquitto.entry()) as watcher:
+            await says(watcher, alice, online=True)
+
+
+ALICE_ALONE = """
+import asyncio, sys
+from tahoe.net.card import BrokerEntry
+from tests.net.support import End
+
+async def main():
+    async with End("alice", BrokerEntry(sys.argv[1])) as alice:
+        await alice.connected()
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("engine", ["embedded", "mosquitto"])
+async def test_the_will_of_a_killed_process_says_that_it_is_gone(tmp_path, engine):
+    broker = await start_broker(BrokerPlan(tmp_path, engine))
+    async with End("watcher", broker.entry) as watcher:
+        await watcher.connected()
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", ALICE_ALONE, broker.entry.url)
+        alice = End("alice", broker.entry)
+        await says(watcher, alice, online=True)
+        process.send_signal(signal.SIGKILL)
+        await says(watcher, alice, online=False)
+        await process.wait()
+    await broker.stop()
+
+
+async def test_a_late_will_does_not_stay_the_last_word(mosquitto):
+    earlier = End("alice", mosquitto.entry(), epoch=1)
+    async with End("alice", mosquitto.entry(), epoch=2) as alice, End("watcher", mosquitto.entry()) as watcher:
+        await says(watcher, alice, online=True)
+        watcher.listener.presences.clear()
+        topic = topics.presence(GRID, alice.node)
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as somebody:
+            for signed in (earlier.station.offline, alice.station.offline, b"nonsense"):
+                await somebody.publish(topic, signed, retain=True)
+                await says(watcher, alice, online=True)
+                watcher.listener.presences.clear()
+
+
+async def test_of_two_processes_with_one_key_the_older_does_not_argue(mosquitto):
+    async with End("alice", mosquitto.entry(), epoch=1) as older, End("watcher", mosquitto.entry()) as watcher:
+        await says(watcher, older, online=True)
+        async with End("alice", mosquitto.entry(), epoch=2) as newer:
+            await says(watcher, newer, online=True)
+            await reaches(watcher, watcher)  # whatever the older one says would have come by now
+            assert open_presence(newer.node, watcher.listener.presences[-1][1]) == (2, True)
+
+
+def _made(directory):
+    directory.mkdir()
+    return directory
+
+
+def certify_client(directory):
+    """A certificate and its key (PEM) for a client, by the authority in a directory."""
+    authority_key, _ = certificates._authority(directory)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "alice")])
+    certificate = certificates._builder(name, key.public_key()).sign(authority_key, hashes.SHA256())
+    return certificates._pem(certificate), certificates._private_pem(key).decode()
