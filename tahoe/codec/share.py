@@ -35,6 +35,7 @@ MAX_UEB_LENGTH: Final = 1999
 _HEADERS: Final = {1: struct.Struct(">L8L"), 2: struct.Struct(">L8Q")}
 _LENGTH_FIELDS: Final = {1: struct.Struct(">L"), 2: struct.Struct(">Q")}
 _VERSION_1_LIMIT: Final = 2**32
+_OFFSET_LIMIT: Final = 2**62  # no share is that long, and sums with a length still suit every system call
 _ENTRY: Final = struct.Struct(f">H{HASH_SIZE}s")
 _UEB_ITEM: Final = re.compile(rb"([a-zA-Z_-]+):([0-9]{1,9}):")
 
@@ -99,14 +100,18 @@ def parse_header(data: bytes) -> ShareOffsets:
 
     Raises:
         IncompatibleShare: a version other than 1 and 2.
-        ValueError: too few bytes.
+        ValueError: too few bytes, or an offset that no share has.
     """
     version = int.from_bytes(data[:4], "big")
     if len(data) >= 4 and version not in _HEADERS:
         raise IncompatibleShare(f"share version {version}")
     if len(data) < 4 or len(data) < _HEADERS[version].size:
         raise ValueError("the share ends within its header")
-    return ShareOffsets(*_HEADERS[version].unpack_from(data))
+    offsets = ShareOffsets(*_HEADERS[version].unpack_from(data))
+    used = (offsets.data, offsets.crypttext_hashes, offsets.block_hashes, offsets.share_hashes, offsets.uri_extension)
+    if max(used) >= _OFFSET_LIMIT:
+        raise ValueError("the share's header has an offset that no share has")
+    return offsets
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,14 @@ def test_a_header_cut_short_is_refused(header):
         parse_header(header)
 
 
+@pytest.mark.parametrize("place", [0x14, 0x24, 0x2C, 0x34, 0x3C])
+def test_an_offset_beyond_what_a_file_system_can_read_is_refused(place):
+    header = bytearray(ShareLayout.of(SMALL, 2).header)
+    header[place : place + 8] = (2**63).to_bytes(8, "big")
+    with pytest.raises(ValueError, match="no share has"):
+        parse_header(bytes(header))
+
+
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
 def test_a_uri_extension_block_survives_its_bytes(first, second):
     block = UriExtension(SMALL, first, second, first)
