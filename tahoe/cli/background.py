@@ -67,7 +67,7 @@ def start_nodes(directories: Sequence[Path]) -> None:
     log = _log_of(waiting[0])
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  # our own program
-            [sys.executable, "-m", "tahoe.cli.main", "run", *map(str, waiting)],
+            [sys.executable, "-m", "tahoe.cli.main", "run", "--quiet", *map(str, waiting)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tahoe.cli.interruption import interruption
+from tahoe.cli.interruption import interruption, while_stdin_option
 from tahoe.errors import BadConfiguration
 from tahoe.net.broker import LOOPBACK, BrokerPlan, RunningBroker, start_broker
 from tahoe.net.card import BrokerEntry, GridCard
@@ -48,8 +48,16 @@ def broker() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A grid card to enter this broker into, first of all. May be repeated.",
 )
-def run(  # a command has as many parameters as its user has options
-    *, port: int | None, engine: str, listen: str, tls: bool, directory: Path | None, cards: tuple[Path, ...]
+@while_stdin_option
+def run(  # noqa: PLR0913  # a command has as many parameters as its user has options
+    *,
+    while_stdin: bool,
+    port: int | None,
+    engine: str,
+    listen: str,
+    tls: bool,
+    directory: Path | None,
+    cards: tuple[Path, ...],
 ) -> None:
     """Run a broker until it is interrupted.
 
@@ -60,7 +68,7 @@ def run(  # a command has as many parameters as its user has options
     if port is None:
         port = DEFAULT_TLS_PORT if tls else DEFAULT_PORT
     plan = BrokerPlan(directory or _default_directory(), engine, listen, port, tls)  # type: ignore[arg-type]  # click checked the choice
-    asyncio.run(_serve(plan, cards))
+    asyncio.run(_serve(plan, cards, while_stdin=while_stdin))
 
 
 def write_entry(path: Path, entry: BrokerEntry) -> None:
@@ -70,11 +78,11 @@ def write_entry(path: Path, entry: BrokerEntry) -> None:
     replace_file(path, "".join(lines).encode())
 
 
-async def _serve(plan: BrokerPlan, cards: tuple[Path, ...]) -> None:
+async def _serve(plan: BrokerPlan, cards: tuple[Path, ...], *, while_stdin: bool) -> None:
     running = await start_broker(plan)
     try:
         _publish(running, plan.directory / "broker.toml", cards)
-        await _until_ended(running)
+        await _until_ended(running, while_stdin=while_stdin)
     finally:
         await running.stop()
 
@@ -88,13 +96,16 @@ def _publish(running: RunningBroker, file: Path, cards: tuple[Path, ...]) -> Non
     click.echo(f"Found a grid with it: tahoe create-introducer DIR --broker {file}")
 
 
-async def _until_ended(running: RunningBroker) -> None:
+async def _until_ended(running: RunningBroker, *, while_stdin: bool) -> None:
     """Wait for Ctrl-C or SIGTERM.
 
     Raises:
         BrokerFailed: the broker ended first.
     """
-    ended, wanted = asyncio.ensure_future(running.wait()), asyncio.ensure_future(interruption().wait())
+    ended, wanted = (
+        asyncio.ensure_future(running.wait()),
+        asyncio.ensure_future(interruption(while_stdin=while_stdin).wait()),
+    )
     await asyncio.wait((ended, wanted), return_when=asyncio.FIRST_COMPLETED)
     wanted.cancel()
     if ended.done():

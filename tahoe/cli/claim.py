@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import IO, Final
+from types import TracebackType
+from typing import IO, Final, Self
 
 from tahoe.errors import BadConfiguration
 
@@ -61,6 +62,14 @@ class Claim:
             self._file.close()
             raise BadConfiguration(f"{directory}: its node runs already; see tahoe status {directory}")
         self._write(str(os.getpid()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
 
     def ready(self) -> None:
         """Let others know that the node does its work now."""

@@ -144,6 +144,9 @@ def _servers(report: Report) -> Iterator[Finding]:
         return
     servers = report["servers"]
     present = sum(server["online"] is not False for server in servers)
+    if report["grid"]["encoding"] is None:
+        yield Finding("problem", "encoding", f"nothing can be stored: {report['grid']['problem']}; see tahoe.toml")
+        return
     needed, happy, _ = report["grid"]["encoding"]
     if present < happy:
         reading = "" if present >= needed else f", and most files can't be read with fewer than {needed}"
@@ -156,7 +159,11 @@ def _servers(report: Report) -> Iterator[Finding]:
 
 def _space(report: Report) -> Iterator[Finding]:
     space = report["storage"]
-    if space is not None and not space["accepts"]:
+    if space is None:
+        return
+    if space["corrupt"]:
+        yield Finding("warning", "storage", f"{space['corrupt']} shares here are corrupt: is the disk failing?")
+    if not space["accepts"]:
         yield Finding(
             "warning",
             "space",

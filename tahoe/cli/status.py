@@ -58,7 +58,8 @@ def _describe(report: Report, pid: int | None) -> Iterable[str]:
     yield f"  id        {node['id']}"
     if report["gateway"]:
         yield f"  gateway   {report['gateway']}"
-    yield f"  grid      {grid['name'] or grid['id']}; {'/'.join(map(str, grid['encoding']))} (needed/happy/total shares)"
+    encoding = "/".join(map(str, grid["encoding"] or "???"))
+    yield f"  grid      {grid['name'] or grid['id']}; {encoding} (needed/happy/total shares)"
     for broker in report["brokers"]:
         yield f"  broker    {broker['url']}: {_connection(report, broker)}"
     for introducer in report["introducers"]:

@@ -6,25 +6,24 @@ capability in the URL allows does not need to. Endpoints raise what went wrong, 
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route, Router
 
-from tahoe.web.errors import ClientGone, log_error, response_to
+from tahoe.errors import TahoeError
+from tahoe.net.logs import NodeLog
+from tahoe.web.errors import ClientGone, WebError, account_of, response_to
 from tahoe.web.guard import Guard
 from tahoe.web.uri import FileByCapability, Files, NewFile
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
-logger = logging.getLogger(__name__)
-
-Status: TypeAlias = Callable[[], Mapping[str, Any]]
+Status: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 """Gives what the node knows of itself and the grid: brokers, introducers, servers, space. JSON-able."""
 
 _WELCOME: Final = """\
@@ -43,10 +42,12 @@ class Gateway:
         files: what serving files takes.
         guard: who may do what.
         status: gives the node's state.
+        log: the node's.
     """
 
-    def __init__(self, files: Files, guard: Guard, status: Status) -> None:
+    def __init__(self, files: Files, guard: Guard, status: Status, log: NodeLog) -> None:
         self._guard = guard
+        self._log = log
         self._router = Router(
             [
                 Route("/", _text(_WELCOME), methods=["GET"]),
@@ -69,24 +70,23 @@ class Gateway:
             watched.status = watched.status or 499
         except Exception as error:  # noqa: BLE001  # the one place that turns any error into an answer
             await self._fail(error, watched, scope, receive)
-        if logger.isEnabledFor(logging.INFO):
-            self._log(scope, watched, time.monotonic() - began)
+        self._note(scope, watched, time.monotonic() - began)
 
     async def _fail(self, error: Exception, watched: _Watched, scope: Scope, receive: Receive) -> None:
         """Answer an error. Where an answer has begun, the server cuts the connection: too short is how it shows."""
-        if watched.status:
-            log_error(error)
-        else:
+        if not isinstance(error, WebError | TahoeError):
+            self._log.error("a request failed", **account_of(error))
+        elif watched.status:
+            self._log.warning("a transfer broke off", **account_of(error))
+        if not watched.status:
             await response_to(error)(scope, receive, watched)
 
-    @staticmethod
-    def _log(scope: Scope, watched: _Watched, seconds: float) -> None:
+    def _note(self, scope: Scope, watched: _Watched, seconds: float) -> None:
         """Log a request by its kind: what follows the first part of a path may be a capability."""
         first, slash, _ = scope["path"][1:].partition("/")
-        kind = f"/{first if first in {'uri', 'status'} else '...'}{slash and '/...'}"
-        logger.info(
-            "%s %s %d, %d bytes sent, %.1f ms", scope["method"], kind, watched.status, watched.sent, seconds * 1000
-        )
+        kind = f"/{first if first in {'', 'uri', 'status'} else '...'}{slash and '/...'}"
+        method, status, sent = scope["method"], watched.status, watched.sent
+        self._log.info("served", method=method, path=kind, status=status, bytes=sent, seconds=seconds)
 
 
 class _Watched:
@@ -113,6 +113,6 @@ def _text(text: str) -> PlainTextResponse:
 
 def _json(status: Status) -> Callable[[Scope, Receive, Send], Any]:
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        await JSONResponse(status())(scope, receive, send)
+        await JSONResponse(await status())(scope, receive, send)
 
     return endpoint

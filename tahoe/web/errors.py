@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import traceback
 from collections.abc import Mapping
@@ -12,8 +11,6 @@ from typing import Final
 from starlette.responses import PlainTextResponse
 
 from tahoe import errors
-
-logger = logging.getLogger(__name__)
 
 STATUS_OF: Final[Mapping[type[errors.TahoeError], int]] = MappingProxyType(
     {
@@ -54,17 +51,14 @@ def response_to(error: Exception) -> PlainTextResponse:
     if isinstance(error, errors.TahoeError):
         status = next((status for kind, status in STATUS_OF.items() if isinstance(error, kind)), 500)
         return _text(status, str(error) or type(error).__name__)
-    log_error(error)
-    return _text(500, "the gateway failed; its log says more")
+    return _text(500, "the gateway failed; the node's logs/node.log says more")
 
 
-def log_error(error: Exception) -> None:
-    """Log an error that no answer can tell. Of a bug only where it came from: its words may quote anything."""
+def account_of(error: Exception) -> dict[str, str]:
+    """Return what a log may say of an error. Of a bug only what and where: its own words may quote anything."""
     if isinstance(error, errors.TahoeError):
-        logger.warning("a transfer broke off: %s", without_capabilities(str(error)))
-        return
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("%s in a request\n%s", type(error).__name__, frames)
+        return {"error": without_capabilities(str(error))}
+    return {"error": type(error).__name__, "at": "".join(traceback.format_tb(error.__traceback__))}
 
 
 def without_capabilities(text: str) -> str:

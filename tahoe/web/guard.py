@@ -42,7 +42,7 @@ class Guard:
         if len(named) != 1:
             raise WebError(400, "the request needs one Host header")
         if _without_port(named[0].decode("latin-1").strip().lower()) not in self._names:
-            raise WebError(421, "this gateway is not known by that host name; see [web] in tahoe.toml")
+            raise WebError(421, "this gateway does not go by that host name; call it localhost")
 
     def check_token(self, scope: Scope) -> None:
         """Refuse a request that does not carry the node's token.

@@ -66,7 +66,8 @@ class GatewayServer:
             )
         )
         self._running: asyncio.Task[None] | None = None
-        logging.getLogger("uvicorn.access").disabled = True  # it writes paths, and paths hold capabilities
+        for name in ("uvicorn.access", "uvicorn.error"):  # they know paths, which hold capabilities; the gateway
+            logging.getLogger(name).disabled = True  # tells what happens itself
 
     @property
     def url(self) -> str:

@@ -28,7 +28,7 @@ HEALTHY = {
     "brokers": [{"url": "mqtt://broker", "connected": True, "since": NOW, "problem": ""}],
     "introducers": [{"node": "v0-i", "nickname": "i", "connected": True, "since": NOW, "problem": ""}],
     "servers": [SERVER | {"nickname": f"s{number}"} for number in range(10)],
-    "storage": {"capacity": 10**9, "available": 10**8, "accepts": 10**8, "shares": 5},
+    "storage": {"capacity": 10**9, "available": 10**8, "accepts": 10**8, "shares": 5, "corrupt": 0},
 }
 
 
@@ -106,6 +106,15 @@ def test_too_few_servers_matter_to_a_client_only(directory):
 def test_a_full_store(directory):
     full = HEALTHY["storage"] | {"accepts": 0}
     assert subjects(directory, sick(storage=full)) == [("warning", "space")]
+
+
+def test_shares_that_rot(directory):
+    assert subjects(directory, sick(storage=HEALTHY["storage"] | {"corrupt": 2})) == [("warning", "storage")]
+
+
+def test_an_encoding_out_of_bounds(directory):
+    grid = HEALTHY["grid"] | {"encoding": None, "problem": "too wide"}
+    assert subjects(directory, sick(grid=grid)) == [("problem", "encoding")]
 
 
 def test_a_configuration_that_does_not_hold(directory):

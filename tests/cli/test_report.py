@@ -4,16 +4,21 @@ import asyncio
 import stat
 from pathlib import Path
 
-from tahoe.cli.report import REPORT_FILE, Reporter, ask_for_report
+from tahoe.cli.report import REPORT_FILE, ask_for_report
+from tahoe.cli.reporter import Reporter
 
 REPORT = {"node": {"nickname": "eve"}, "servers": []}
+
+
+async def report():
+    return REPORT
 
 
 def with_reporter(directory: Path, then):
     (directory / "private").mkdir(exist_ok=True)
 
     async def story():
-        reporter = await Reporter.start(directory, lambda: REPORT)
+        reporter = await Reporter.start(directory, report)
         try:
             return await asyncio.to_thread(then, directory)
         finally:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import http.client
+import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +17,7 @@ from typing import NamedTuple
 import pytest
 
 from tahoe.codec.capability import Capability, ImmutableRead, Literal
+from tahoe.net.logs import NodeLog
 from tahoe.web.app import Gateway
 from tahoe.web.guard import Guard
 from tahoe.web.serve import GatewayServer, listen
@@ -153,6 +155,10 @@ class Running:
         self.loop.call_soon_threadsafe(function, *args)
 
 
+async def status() -> dict[str, object]:
+    return {"nickname": "tests", "servers": []}
+
+
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Running]:
     loop = asyncio.new_event_loop()
@@ -162,7 +168,8 @@ def gateway(tmp_path: Path) -> Iterator[Running]:
     async def start() -> Running:
         client = MemoryClient(directory=tmp_path)
         files = Files(client, SECRET, tmp_path)
-        app = Gateway(files, Guard(TOKEN, [ANNOUNCED_NAME]), lambda: {"nickname": "tests", "servers": []})
+        log = NodeLog(logging.getLogger("gateway"))
+        app = Gateway(files, Guard(TOKEN, [ANNOUNCED_NAME]), status, log)
         server = GatewayServer(app, listen("127.0.0.1", 0), tmp_path)
         await server.start()
         return Running(client, tmp_path, loop, server, int(server.url.rstrip("/").rpartition(":")[2]))

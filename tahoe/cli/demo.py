@@ -1,0 +1,190 @@
+"""``tahoe demo``: a grid comes up, a file goes in, seven of ten servers are killed, the file comes back."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import click
+from rich.console import Console
+
+from tahoe.cli.gateway import BLOCK, Gateway
+from tahoe.cli.local_grid import GridPlan, LocalGrid
+from tahoe.cli.values import human_size
+from tahoe.protocol import Encoding
+
+FILE_BYTES: Final = 10_000_000
+NEEDED: Final = 3
+HAPPY: Final = 7
+TOTAL: Final = 10
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Leave the grid and its gateway up until Ctrl-C.")
+@click.option("--servers", type=click.IntRange(NEEDED + 1, 100), default=10, show_default=True, help="Storage servers.")
+@click.option(
+    "--engine",
+    type=click.Choice(["embedded", "mosquitto"]),
+    default="embedded",
+    show_default=True,
+    help="The broker that carries everything.",
+)
+@click.option("--web-port", type=click.IntRange(0, 65535), default=0, help="The gateway's port. Default: any free one.")
+def demo(*, keep: bool, servers: int, engine: str, web_port: int) -> None:
+    """See a whole grid survive the loss of all but three servers. Leaves nothing behind."""
+    console = Console(highlight=False)
+    with _scratch() as root, _ending_politely():
+        encoding = Encoding(NEEDED, min(HAPPY, servers), max(TOTAL, servers))
+        with LocalGrid(GridPlan(root, servers, encoding, engine, web_port)) as grid:
+            _Story(console, grid).tell(keep=keep)
+    console.print("\nAll processes have ended and all files are gone.")
+
+
+class _Story:
+    """What happens, in plain words."""
+
+    def __init__(self, console: Console, grid: LocalGrid) -> None:
+        self._console = console
+        self._grid = grid
+        self._began = time.monotonic()
+
+    def tell(self, *, keep: bool) -> None:
+        """Tell it to its end.
+
+        Raises:
+            ClickException: the file did not come back as it was.
+        """
+        self._come_up()
+        content = random.Random(secrets.randbits(64)).randbytes(FILE_BYTES)
+        cap = self._store(content)
+        victims = self._kill()
+        self._fetch(cap, content)
+        if keep:
+            self._stay(victims, cap)
+
+    def _come_up(self) -> None:
+        grid, plan = self._grid, self._grid.plan
+        with self._doing("A broker starts"):
+            broker = grid.start_broker()
+        self._said(f"A broker ({plan.engine}) carries messages on {broker.url}.")
+        with self._doing(f"An introducer, {plan.servers} storage servers and a client start"):
+            grid.make_nodes(broker)
+            grid.start_nodes()
+        self._said(f"A grid is up: an introducer, {plan.servers} storage servers and a client, a process each.")
+
+    def _store(self, content: bytes) -> str:
+        encoding = self._grid.plan.encoding
+        with self._doing("A file is encrypted, cut into shares and stored") as clock:
+            response = Gateway(self._grid.client).request("PUT", "/uri", content)
+            cap = response.read().decode().strip()
+        size, share = human_size(len(content)), human_size(len(content) / encoding.needed)
+        self._said(
+            f"A file of {size} is stored ({clock()}): encrypted, and cut into {encoding.total} shares of about {share},"
+            f"\nany {encoding.needed} of which give it back. Its SHA-256 begins with {_digest(content)}."
+        )
+        self._said(f"Whoever knows this capability can read it, and nobody else:\n[dim]{cap}[/dim]")
+        return cap
+
+    def _kill(self) -> list[str]:
+        grid = self._grid
+        victims = random.Random(secrets.randbits(64)).sample(grid.server_names, grid.plan.servers - NEEDED)
+        ids = ", ".join(str(grid.process_id(name)) for name in sorted(victims))
+        grid.kill(victims)
+        self._said(
+            f"[bold red]{len(victims)} of {grid.plan.servers} storage servers are killed[/bold red]"
+            f" (SIGKILL to processes {ids})."
+        )
+        return victims
+
+    def _fetch(self, cap: str, content: bytes) -> None:
+        with self._doing(f"The file is fetched from the {NEEDED} servers that are left") as clock:
+            response = Gateway(self._grid.client).request("GET", f"/uri/{cap}")
+            digest = hashlib.sha256()
+            while block := response.read(BLOCK):
+                digest.update(block)
+        if digest.digest() != hashlib.sha256(content).digest():
+            raise click.ClickException("the file did not come back as it was: please report this")
+        self._said(
+            f"[bold green]The file comes back from the {NEEDED} servers that are left, identical[/bold green]"
+            f" ({clock()}, SHA-256 {_digest(content)})."
+        )
+        self._said(f"That took {time.monotonic() - self._began:.0f} s from nothing.")
+
+    def _stay(self, victims: list[str], cap: str) -> None:
+        with self._doing("The killed servers start again"):
+            self._grid.start_nodes(victims)
+        client = self._grid.client
+        url = (client / "node.url").read_text().strip()
+        self._said(
+            f"The killed servers are back. [bold]The gateway is at {url}[/bold]; for example:\n"
+            f"\n  tahoe put -d {client} FILE"
+            f"\n  tahoe get -d {client} {cap} | sha256sum"
+            f"\n  tahoe status {client}\n"
+            f"\n[bold]Ctrl-C ends it.[/bold]"
+        )
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(3600)
+
+    @contextmanager
+    def _doing(self, what: str) -> Iterator[_Clock]:
+        """Show what takes a moment."""
+        with self._console.status(f"{what} ..."):
+            clock = _Clock()
+            yield clock
+            clock.stop()
+
+    def _said(self, text: str) -> None:
+        self._console.print(f"[green]*[/green] {text}", soft_wrap=True)
+
+
+class _Clock:
+    """Counts seconds until it is stopped."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._seconds = 0.0
+
+    def stop(self) -> None:
+        """Stop counting."""
+        self._seconds = time.monotonic() - self._began
+
+    def __call__(self) -> str:
+        return f"{self._seconds:.2f} s"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    root = Path(tempfile.mkdtemp(prefix="tahoe-demo-"))
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def _ending_politely() -> Iterator[None]:
+    """Let SIGTERM end the story as Ctrl-C does, by way of every ``finally``."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

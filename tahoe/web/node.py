@@ -1,0 +1,37 @@
+"""The gateway as part of a client node: what it is given, and when it lives."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tahoe.actors.client import Client
+from tahoe.net.incarnation import Incarnation
+from tahoe.net.keys import load_private_text, load_secret
+from tahoe.protocol import CLIENT
+from tahoe.web.app import Gateway
+from tahoe.web.guard import Guard
+from tahoe.web.serve import GatewayServer, listen
+from tahoe.web.status import StatusOf
+from tahoe.web.uri import Files
+
+LOOPBACK = "127.0.0.1"
+
+
+async def start_gateway(running: Incarnation) -> GatewayServer | None:
+    """Start the gateway of a node that is a client.
+
+    Raises:
+        BadConfiguration: its port is taken, or a secret of the node can't be read.
+    """
+    client = running.actors.get(CLIENT)
+    if not isinstance(client, Client):
+        return None
+    directory = running.papers.directory
+    token = await asyncio.to_thread(load_private_text, directory.api_token)
+    convergence = await asyncio.to_thread(load_secret, directory.convergence)
+    files = Files(client, convergence, directory.path)
+    gateway = Gateway(files, Guard(token.strip()), StatusOf(running), running.log)
+    server = GatewayServer(gateway, listen(LOOPBACK, running.papers.config.client.web_port), directory.path)
+    await server.start()
+    running.log.info("the gateway listens", url=server.url)
+    return server
