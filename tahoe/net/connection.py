@@ -28,6 +28,7 @@ import contextlib
 import secrets
 import socket
 import ssl
+import struct
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -41,6 +42,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from tahoe.errors import TahoeError
 from tahoe.net.card import BrokerEntry
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows
+    fcntl = termios = None  # type: ignore[assignment]  # its absence is checked where it is used
 
 CONNECT_SECONDS: Final = 10.0
 PACKETS_AT_ONCE: Final = 32
@@ -87,6 +94,11 @@ class _Packet(NamedTuple):
 class Connection:
     """One MQTT connection, from ``connect`` to its loss.
 
+    Attributes:
+        accepted: bytes that ``send`` has taken.
+        unsent: how many of them wait for the socket.
+        packet_limit: largest packet in bytes, where the broker has told.
+
     Args:
         broker: where to.
         received: takes messages.
@@ -106,6 +118,7 @@ class Connection:
     ) -> None:
         self.broker = broker
         self._client_id = client_id
+        self.accepted = 0
         self.unsent = 0
         self.packet_limit: int | None = None
         self._received = received
@@ -206,11 +219,16 @@ class Connection:
 
     def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Send now, or after what still waits. What is unsent when the connection is lost is lost."""
+        self.accepted += len(payload)
         if self._waiting or self._paho.want_write():
             self._waiting.append(_Packet(topic, payload, retain))
             self.unsent += len(payload)
         else:
             self._write(_Packet(topic, payload, retain))
+
+    def gone(self) -> int:
+        """How many of the ``accepted`` bytes have left this machine, as far as the system tells."""
+        return self.accepted - self.unsent - _unsent_by_system(self._socket)
 
     def _write(self, packet: _Packet) -> None:
         """Hand a packet to paho and the socket; what the socket does not take goes when it is writable."""
@@ -294,6 +312,17 @@ class Connection:
         self._too_large = reason.value == _PACKET_TOO_LARGE
         if not self._hung_up.done():
             self._hung_up.set_result(None)
+
+
+def _unsent_by_system(connected: Any) -> int:
+    """Bytes that the system has taken from us and the other side has not acknowledged; 0 where it does not tell."""
+    if fcntl is None or connected is None or connected.fileno() < 0:
+        return 0
+    try:
+        (waiting,) = struct.unpack("i", fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4)))
+    except OSError:
+        return 0
+    return int(waiting)
 
 
 def _both(first: Callable[..., None], then: Callable[..., None] | None) -> Callable[..., None]:

@@ -236,6 +236,10 @@ class Incarnation:
         """Send a packet."""
         self.transport.send(to, channel, packet)
 
+    def unsent(self, node: NodeId) -> int:
+        """Bytes for a node that have not left this machine; what waits there need not be repeated."""
+        return self.transport.unsent_for(node)
+
     def wake_at(self, when: float) -> None:
         """Poll the endpoint at this time; of several wishes the earliest counts."""
         if self._timer is not None:

@@ -139,6 +139,7 @@ class Transport:
         self._limit = PacketLimit(limits.packet_bytes)
         self._connections: dict[str, Connection] = {}
         self._client_ids = {channel: new_client_id() for channel in CHANNELS}
+        self._sent_up_to: dict[tuple[NodeId, str], int] = {}
         self._up = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
@@ -179,6 +180,7 @@ class Transport:
         else:
             self._note_size(connection, len(packet))
             connection.send(topics.packets(self.station.grid_id, to, channel, self.station.node), packet)
+            self._sent_up_to[to, channel] = connection.accepted
 
     def _note_size(self, connection: Connection, size: int) -> None:
         if size > SMALLEST_LIMIT:
@@ -190,6 +192,15 @@ class Transport:
     def unsent(self) -> int:
         """Bytes that wait for a socket."""
         return sum(connection.unsent for connection in self._connections.values())
+
+    def unsent_for(self, node: NodeId) -> int:
+        """Bytes up to the last one for a node that are still on this machine, in the system's buffers included."""
+        waiting = 0
+        for channel, connection in self._connections.items():
+            up_to = self._sent_up_to.get((node, channel), 0)
+            if up_to:
+                waiting += max(0, up_to - connection.gone())
+        return waiting
 
     def _came(self, topic: str, payload: bytes) -> None:
         match topics.parse(topic):
@@ -271,6 +282,7 @@ class Transport:
 
     def _joined(self, broker: BrokerEntry, connections: dict[str, Connection]) -> None:
         self._connections = connections
+        self._sent_up_to.clear()
         told = connections[BULK].packet_limit
         if told is not None and self._limit.told(told):
             self._tell_limit(broker)
