@@ -15,7 +15,7 @@ after holders that are known, in the order of the file, because that is where it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log2
 from typing import NamedTuple
@@ -28,6 +28,8 @@ MOST_STRIKES = 2
 _MEAN_GAIN = 1 / 8
 _DEVIATION_GAIN = 1 / 4
 _UNKNOWN_SECONDS = 0.05
+_SLOW_CLASS = -2
+"""Servers that take more than about a third of a second are asked for their shares after those never measured."""
 
 
 @dataclass(slots=True)
@@ -116,17 +118,12 @@ class Corrupt(NamedTuple):
 
 @dataclass(slots=True)
 class _Holder:
-    """One server: the shares it has (None: not known yet), and what went wrong."""
+    """A server that was heard of: the shares it has (None: not known yet), and what went wrong."""
 
-    place: int
     shares: dict[int, None] | None = None
     bad: dict[int, None] = field(default_factory=dict)
     strikes: int = 0
     reason: str = ""
-
-    def asked_again(self, *, trusted: bool) -> bool:
-        """Whether it may be asked: at first only who never failed, later who failed once."""
-        return self.strikes == 0 if trusted else 0 < self.strikes < MOST_STRIKES
 
 
 class Retrieval:
@@ -140,12 +137,13 @@ class Retrieval:
 
     def __init__(self, needed: int, order: Sequence[NodeId], times: ResponseTimes) -> None:
         self._needed = needed
+        self._order = order
         self._times = times
-        self._holders = {node: _Holder(place) for place, node in enumerate(order)}
+        self._holders: dict[NodeId, _Holder] = {}  # of those heard of: most of a large grid never is
 
     def learn(self, fact: Holds | Silent | Corrupt) -> None:
         """Take in what a server did."""
-        holder = self._holders[fact.node]
+        holder = self._holders.setdefault(fact.node, _Holder())
         match fact:
             case Holds(_, numbers):
                 holder.shares = {number: None for number in sorted(numbers) if number not in holder.bad}
@@ -171,34 +169,37 @@ class Retrieval:
         Returns:
             As many picks as are missing, or fewer where there is nobody left to ask.
         """
-        missing = self._needed + extra - len(hands) - len(asked)
-        if missing <= 0:
-            return []
-        choice = _Choice(missing, hands, asked)
-        choice.take_known(self._known(trusted=True))
-        choice.take_unknown(self._unknown(trusted=True))
-        choice.take_known(self._known(trusted=False))
-        choice.take_unknown(self._unknown(trusted=False))
+        choice = _Choice(self._needed + extra - len(hands) - len(asked), hands, asked)
+        for strikes in range(MOST_STRIKES):
+            if choice.missing > 0:
+                choice.take_known(self._known(strikes))
+            if choice.missing > 0:
+                choice.take_unknown(self._unknown(strikes))
         return choice.picks
 
-    def _known(self, *, trusted: bool) -> list[Pick]:
-        """Shares known to be somewhere, best first."""
+    def _known(self, strikes: int) -> list[Pick]:
+        """Shares known to be on servers that failed so many times, best first."""
         ranked = [
-            (self._times.speed_class(node), number, holder.place, node)
-            for node, holder in self._holders.items()
-            if holder.shares and holder.asked_again(trusted=trusted)
+            (self._times.speed_class(node), number, place, node)
+            for place, (node, holder) in enumerate(self._holders.items())
+            if holder.shares and holder.strikes == strikes
             for number in holder.shares
         ]
         return [Pick(node, number) for _, number, _, node in sorted(ranked)]
 
-    def _unknown(self, *, trusted: bool) -> list[NodeId]:
-        """Servers that have not said yet what they have, best first."""
-        ranked = [
-            (max(0, self._times.speed_class(node)), holder.place, node)
-            for node, holder in self._holders.items()
-            if holder.shares is None and holder.asked_again(trusted=trusted)
-        ]
-        return [node for _, _, node in sorted(ranked)]
+    def _unknown(self, strikes: int) -> Iterator[NodeId]:
+        """Servers that have not said yet what they have, in order, those known to be slow last."""
+        slow = []
+        for place, node in enumerate(self._order):
+            holder = self._holders.get(node, _NOT_HEARD_OF)
+            if holder.shares is None and holder.strikes == strikes:
+                speed = self._times.speed_class(node)
+                if speed > _SLOW_CLASS:
+                    slow.append((speed, place, node))
+                else:
+                    yield node
+        for _, _, node in sorted(slow):
+            yield node
 
     def found(self) -> int:
         """Distinct share numbers known to be on servers that answer."""
@@ -210,14 +211,17 @@ class Retrieval:
         return [(node, holder.reason) for node, holder in self._holders.items() if holder.reason]
 
 
+_NOT_HEARD_OF = _Holder()
+
+
 class _Choice:
     """A greedy choice under way: every pick makes its share and its server less eligible."""
 
-    __slots__ = ("_load", "_missing", "_taken", "picks")
+    __slots__ = ("_load", "_taken", "missing", "picks")
 
     def __init__(self, missing: int, hands: Mapping[int, NodeId], asked: Sequence[Pick]) -> None:
         self.picks: list[Pick] = []
-        self._missing = missing
+        self.missing = missing
         self._taken: dict[int | None, None] = dict.fromkeys(hands)
         self._taken.update(dict.fromkeys(pick.number for pick in asked if pick.number is not None))
         self._load = Counter(hands.values())
@@ -227,23 +231,24 @@ class _Choice:
         """Pick shares, each once, from least used servers first."""
         left = [pick for pick in ranked if pick.number not in self._taken]
         limit = 1
-        while left and len(self.picks) < self._missing:
+        while left and self.missing > 0:
             for pick in left:
-                if self._load[pick.node] < limit and pick.number not in self._taken:
+                if self.missing > 0 and self._load[pick.node] < limit and pick.number not in self._taken:
                     self._pick(pick)
             left = [pick for pick in left if pick.number not in self._taken]
             limit += 1
 
-    def take_unknown(self, ranked: Sequence[NodeId]) -> None:
+    def take_unknown(self, ranked: Iterator[NodeId]) -> None:
         """Pick servers that are not being asked yet."""
         for node in ranked:
             if not self._load[node]:
                 self._pick(Pick(node, None))
+                if self.missing <= 0:
+                    return
 
     def _pick(self, pick: Pick) -> None:
-        if len(self.picks) == self._missing:
-            return
         self.picks.append(pick)
+        self.missing -= 1
         self._load[pick.node] += 1
         if pick.number is not None:
             self._taken[pick.number] = None

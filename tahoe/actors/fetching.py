@@ -1,0 +1,509 @@
+"""Fetching: the story that brings proven bytes of a file, in order, no further ahead than there is room.
+
+The file is fetched in *stretches* of consecutive segments, each as long as one message can carry of one share. For
+every stretch k shares are asked for, more where somebody is slow, and whatever comes is proven against the capability::
+
+    stretch 0       |######|   the first question, to k servers: which shares have you, and blocks for this part
+    stretch 1       |######|   decoded, waits for the reader            -.
+    stretch 2       |####  |   one block is missing: hedged              }  held within the node's budget
+    stretch 3       |##    |   under way                                -'
+    stretch 4       not begun: nothing is asked for that there is no room for
+
+How the file is cut up is known only from its UEB, which comes with the first answer. So the first stretch is asked for
+in bytes of the file and laid out when that answer is proven; all others follow from there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, NamedTuple, cast
+
+from msgspec import structs
+
+from tahoe.actors import coding
+from tahoe.actors.coding import ShareStretch
+from tahoe.actors.servers import Server, permuted
+from tahoe.codec.capability import ImmutableRead
+from tahoe.codec.parameters import DEFAULT_MAX_SEGMENT_SIZE, EncodingParameters
+from tahoe.context import AskEach, Context, Errand, TimedOut
+from tahoe.errors import NotEnoughShares, Refused, Unanswered
+from tahoe.policy.budget import Budget
+from tahoe.policy.retrieval import Corrupt, Holds, Pick, ResponseTimes, Retrieval, Silent
+from tahoe.protocol import (
+    DEFAULT_MESSAGE_BYTES,
+    ROOM_FOR_FACTS,
+    AdviseCorrupt,
+    BlockRead,
+    NodeId,
+    ReadShare,
+    ReadShares,
+    Request,
+    ShareBytes,
+    ShareRead,
+    SharesRead,
+)
+from tahoe.storage.content import Content, cut, joined
+
+NODE_BYTES = 40
+"""A hash with its number, in a message."""
+
+QUEUE_SECONDS = 2.0
+"""Nothing more is begun while something has been under way for longer, so that a slow line is not stuffed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How downloads go about it.
+
+    Args:
+        message: largest packet that the network takes, in bytes.
+        window: most bytes of one download under way or waiting for its reader.
+        questions: most questions under way for one stretch, hedges included (but always as many as are needed).
+        patience: seconds after which a server that has not answered counts as silent.
+    """
+
+    message: int = DEFAULT_MESSAGE_BYTES
+    window: int = 16 * 2**20
+    questions: int = 10
+    patience: float = 30.0
+
+    @property
+    def room(self) -> int:
+        """Bytes of blocks that fit a message beside their proofs."""
+        return max(1024, self.message - 4 * ROOM_FOR_FACTS)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRoom:
+    """What all downloads of a node share: memory, and what is known of servers."""
+
+    budget: Budget = field(default_factory=Budget)
+    times: ResponseTimes = field(default_factory=ResponseTimes)
+    habits: Habits = field(default_factory=Habits)
+
+
+class Chunk(NamedTuple):
+    """Bytes for the reader, and what they weigh in the budget until he comes back for more."""
+
+    data: bytes
+    weight: int
+
+
+@dataclass(slots=True, eq=False)
+class _Stretch:
+    """A part of the file that is fetched at one go, and what has come of it.
+
+    ``segments`` is empty until the UEB is known; ``hands`` tells for each share that came whom it is from, ``blocks``
+    has what it came with.
+    """
+
+    first: int
+    length: int
+    weight: int
+    segments: range = range(0)
+    hands: dict[int, Pick] = field(default_factory=dict)
+    blocks: dict[int, Sequence[BlockRead]] = field(default_factory=dict)
+    asked: dict[_Question, None] = field(default_factory=dict)
+    extra: int = 0
+    plaintext: bytes | None = None
+
+    def hold(self, pick: Pick, number: int, blocks: Sequence[BlockRead]) -> None:
+        """Keep what a share came with until all can be proven together."""
+        self.hands[number] = pick
+        self.blocks[number] = blocks
+
+    def drop(self, number: int) -> Pick:
+        """Let go of a share; returns whom it was from."""
+        del self.blocks[number]
+        return self.hands.pop(number)
+
+    def shares(self, needed: int) -> list[ShareStretch]:
+        """As many shares as are needed, lowest numbers first, in the form that decoding takes."""
+        count = len(self.segments)
+        return [
+            ShareStretch(
+                number,
+                [block.data for block in self.blocks[number][:count]],
+                [block.block_path for block in self.blocks[number][:count]],
+                [block.ciphertext_path for block in self.blocks[number][:count]],
+            )
+            for number in sorted(self.blocks)[:needed]
+        ]
+
+
+@dataclass(slots=True)
+class _Torn:
+    """A block too long for a message, of which some pieces are still to come."""
+
+    number: int
+    block: BlockRead
+    pieces: list[bytes | None]
+
+
+@dataclass(slots=True, eq=False)
+class _Question:
+    """Something asked of a server: a stretch of a share, or one piece of a torn block."""
+
+    stretch: _Stretch
+    pick: Pick
+    torn: _Torn | None = None
+    piece: int = 0
+    since: float = 0.0
+    due: float = inf
+
+
+class Fetch:
+    """One download under way.
+
+    Args:
+        ctx: of the client.
+        servers: all that are known.
+        capability: of the file.
+        part: which bytes of it, at least one.
+        room: what this node's downloads share.
+
+    Attributes:
+        ready: what the reader takes: chunks in order, or the error that ended it.
+    """
+
+    def __init__(
+        self, ctx: Context, servers: Sequence[Server], capability: ImmutableRead, part: range, room: ReadingRoom
+    ) -> None:
+        self.ready = ctx.queue()
+        self._ctx = ctx
+        self._capability = capability
+        self._storage_index = capability.storage_index
+        self._part = part
+        self._habits = room.habits
+        self._times = room.times
+        self._allowance = room.budget.open()
+        self._sites = {site.node: site for site in permuted(servers, self._storage_index)}
+        self._retrieval = Retrieval(capability.needed, self._reachable_first(), room.times)
+        self._asks: AskEach[_Question, Any] = AskEach(ctx, timeout=room.habits.patience)
+        self._taken = ctx.queue()
+        self._stretches: deque[_Stretch] = deque()
+        self._next_segment = 0
+        self._window = 0
+        self._wake = inf
+
+    def _reachable_first(self) -> list[NodeId]:
+        """The file's order, but servers said to be gone come last. None is left out: that may be wrong."""
+        return sorted(self._sites, key=lambda node: self._ctx.presence(node) is False)
+
+    # --- the reader's side ----------------------------------------------------------------------------------
+
+    def give_back(self, weight: int) -> None:
+        """The reader is done with a chunk."""
+        self._allowance.give(weight)
+        if not len(self._taken):
+            self._taken.put_nowait(None)
+
+    def close(self) -> None:
+        """Give all memory back; nothing new is begun."""
+        self._allowance.close()
+
+    # --- the story ------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Fetch everything; whatever goes wrong is told to the reader."""
+        try:
+            async with self._asks:
+                await self._fetch()
+        except Exception as error:  # noqa: BLE001  # it is the reader's, who raises it
+            self.ready.put_nowait(error)
+
+    async def _fetch(self) -> None:
+        self._decoder = await self._ctx.compute(coding.begin_reading, self._capability)
+        self._begin(self._opening())
+        while self._stretches or self._is_more():
+            await self._step()
+            self._deliver()
+            self._look_ahead()
+
+    async def _step(self) -> None:
+        """Take in one outcome, or what comes of waiting for it in vain."""
+        if not self._asks:
+            await self._taken.get()
+            return
+        patience = None if self._wake == inf else max(0.0, self._wake - self._ctx.now())
+        try:
+            found = await self._asks.next(patience)
+        except TimedOut:
+            self._hedge()
+            return
+        assert found is not None, "something was under way"
+        question, outcome = found
+        await self._heard(question, outcome)
+
+    # --- beginning stretches --------------------------------------------------------------------------------
+
+    def _opening(self) -> _Stretch:
+        """The first stretch, while the segment size can only be guessed."""
+        guess = EncodingParameters.of(
+            self._capability.size, self._capability.needed, self._capability.total, DEFAULT_MAX_SEGMENT_SIZE
+        ).segment_size
+        length = min(len(self._part), guess - self._part.start % guess)
+        return _Stretch(self._part.start, length, weight=guess)
+
+    def _is_more(self) -> bool:
+        """Whether the reader wants bytes that nobody has been asked for yet."""
+        return self._next_segment * self._decoder.parameters.segment_size < self._part.stop
+
+    def _look_ahead(self) -> None:
+        """Begin what there is room for, once the file's layout is known."""
+        while self._next_segment and self._is_more():
+            stretch = self._following()
+            if not self._has_room(stretch.weight):
+                return
+            self._next_segment = stretch.segments.stop
+            self._begin(stretch)
+
+    def _following(self) -> _Stretch:
+        """The next stretch."""
+        parameters = self._decoder.parameters
+        end = min(self._next_segment + self._segments_at_once(), -(-self._part.stop // parameters.segment_size))
+        first = self._next_segment * parameters.segment_size
+        length = min(end * parameters.segment_size, parameters.size) - first
+        return _Stretch(first, length, length, range(self._next_segment, end))
+
+    def _segments_at_once(self) -> int:
+        """How many segments one message carries of one share."""
+        parameters = self._decoder.parameters
+        proof = NODE_BYTES * 2 * (parameters.segment_count.bit_length() + 2)
+        return max(1, self._habits.room // (parameters.block_size + proof))
+
+    def _has_room(self, weight: int) -> bool:
+        held = self._allowance.held
+        window = min(self._habits.window, max(self._window, 2 * weight))
+        fits = held + weight <= window and self._allowance.may_take(weight) and not self._is_behind()
+        return fits or not held
+
+    def _is_behind(self) -> bool:
+        """Whether the oldest question has been under way for so long that more of them would only queue up."""
+        oldest = next(iter(self._stretches[0].asked), None) if self._stretches else None
+        return oldest is not None and self._ctx.now() - oldest.since > QUEUE_SECONDS
+
+    def _begin(self, stretch: _Stretch) -> None:
+        self._allowance.take(stretch.weight)
+        self._stretches.append(stretch)
+        self._ask_more(stretch)
+
+    def _deliver(self) -> None:
+        """Hand over what is ready, in order."""
+        while self._stretches and self._stretches[0].plaintext is not None:
+            stretch = self._stretches.popleft()
+            self.ready.put_nowait(Chunk(cast("bytes", stretch.plaintext), stretch.weight))
+
+    # --- asking ---------------------------------------------------------------------------------------------
+
+    def _ask_more(self, stretch: _Stretch) -> None:
+        """Ask for what is missing of a stretch.
+
+        Raises:
+            NotEnoughShares: there is nobody left to ask.
+        """
+        hands = {number: pick.node for number, pick in stretch.hands.items()}
+        under_way = list(dict.fromkeys(question.pick for question in stretch.asked))
+        for pick in self._retrieval.proposals(hands, under_way, stretch.extra):
+            self._ask(stretch, pick)
+        if not stretch.asked and len(stretch.hands) < self._capability.needed:
+            raise NotEnoughShares(self._retrieval.found(), self._capability.needed, self._reasons())
+
+    def _reasons(self) -> tuple[str, ...]:
+        return tuple(f"{self._sites[node].label}: {reason}" for node, reason in self._retrieval.reasons())
+
+    def _ask(self, stretch: _Stretch, pick: Pick) -> None:
+        proven = pick.number is not None and self._decoder.has_ueb and self._decoder.has_share(pick.number)
+        request = ReadShares(
+            self._storage_index,
+            stretch.first,
+            stretch.length,
+            self._habits.room,
+            self._shares_per_server() if pick.number is None else 1,
+            () if pick.number is None else (pick.number,),
+            proven,
+        )
+        self._send(_Question(stretch, pick), request)
+
+    def _shares_per_server(self) -> int:
+        """One, but where servers are few and the file is small, what they must give anyway."""
+        fewest = -(-self._capability.needed // max(1, len(self._sites)))
+        block = -(-min(self._capability.size, DEFAULT_MAX_SEGMENT_SIZE) // self._capability.needed)
+        return max(1, min(fewest, self._habits.room // block))
+
+    def _send(self, question: _Question, request: Request[Any]) -> None:
+        node = question.pick.node
+        question.since = self._ctx.now()
+        question.due = question.since + self._times.patience(node)
+        question.stretch.asked[question] = None
+        self._wake = min(self._wake, question.due)
+        self._asks.add(Errand(question, self._sites[node].address, request))
+
+    def _hedge(self) -> None:
+        """Ask somebody else, too, where an answer is overdue."""
+        now = self._ctx.now()
+        self._wake = inf
+        for stretch in list(self._stretches):
+            overdue = [question for question in stretch.asked if question.due <= now]
+            for question in overdue:
+                question.due = inf
+                self._times.learn_at_least(question.pick.node, now - question.since)
+            most = max(self._habits.questions, self._capability.needed)
+            if overdue and len(stretch.asked) < most:
+                stretch.extra += min(len(overdue), most - len(stretch.asked))
+                self._ask_more(stretch)
+            self._wake = min(self._wake, *(question.due for question in stretch.asked), inf)
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    async def _heard(self, question: _Question, outcome: Any) -> None:
+        stretch = question.stretch
+        del stretch.asked[question]
+        if isinstance(outcome, (Refused, Unanswered)):
+            self._retrieval.learn(Silent(question.pick.node, str(outcome)))
+            self._drop_rest(question)
+        else:
+            self._times.learn(question.pick.node, self._ctx.now() - question.since)
+            if isinstance(outcome, ShareBytes):
+                self._mend(question, outcome)
+            else:
+                await self._take_in(question, outcome)
+        if len(stretch.blocks) >= self._capability.needed:
+            await self._decode(stretch)
+        else:
+            self._ask_more(stretch)
+
+    async def _take_in(self, question: _Question, answer: SharesRead) -> None:
+        """Learn what a server has, and accept what it gave."""
+        node, wanted = question.pick
+        ours = [
+            facts.number
+            for facts in answer.held
+            if facts.ueb_hash == self._capability.ueb_hash and facts.number < self._capability.total
+        ]
+        if wanted is None or wanted not in ours:
+            self._retrieval.learn(Holds(node, ours))
+        given = [share for share in answer.shares if share.number in ours and wanted in (None, share.number)]
+        for share in given:
+            if share.number not in question.stretch.hands:
+                await self._accept(question, share)
+        if wanted in ours and not given:
+            self._reject(Pick(node, wanted), "claimed, but not given")
+
+    async def _accept(self, question: _Question, share: ShareRead) -> None:
+        """Prove that a share is the file's, and keep the blocks it came with until they can be proven together."""
+        stretch = question.stretch
+        pick = Pick(question.pick.node, share.number)
+        if not (self._decoder.has_ueb and self._decoder.has_share(share.number)):
+            reason = await self._ctx.compute(
+                coding.prove_share, self._decoder, share.number, share.uri_extension, share.share_hashes
+            )
+            if reason:
+                self._reject(pick, reason)
+                return
+        blocks = self._leading_blocks(stretch, share)
+        if not blocks:
+            self._reject(pick, "gave other blocks than it was asked for")
+        elif len(blocks[0].data) < self._decoder.parameters.block_length(blocks[0].segment):
+            self._fetch_rest(question, share, blocks[0])
+        else:
+            stretch.hold(pick, share.number, blocks)
+
+    def _leading_blocks(self, stretch: _Stretch, share: ShareRead) -> Sequence[BlockRead]:
+        """The blocks of a share for this stretch; none if some are missing.
+
+        How many the first question brings is up to the servers. The opening stretch is as short as the shortest answer,
+        so that nobody who gives more than the others can make these look bad.
+        """
+        if self._next_segment:
+            blocks = share.blocks[: len(stretch.segments)]
+            return blocks if [block.segment for block in blocks] == list(stretch.segments) else ()
+        size = self._decoder.parameters.segment_size
+        asked = range(stretch.first // size, -(-(stretch.first + stretch.length) // size))
+        count = 0
+        while count < min(len(asked), len(share.blocks)) and share.blocks[count].segment == asked[count]:
+            count += 1
+        if count and (not stretch.segments or count < len(stretch.segments)):
+            stretch.segments = asked[:count]
+        return share.blocks[:count]
+
+    def _reject(self, pick: Pick, reason: str) -> None:
+        """A share is not what it should be: never ask for it again, and let its server know."""
+        assert pick.number is not None, "a share was named"
+        self._retrieval.learn(Corrupt(pick.node, pick.number, reason))
+        self._ctx.tell(self._sites[pick.node].address, AdviseCorrupt(self._storage_index, pick.number, reason))
+
+    # --- blocks that no message can carry whole ---------------------------------------------------------------
+
+    def _fetch_rest(self, question: _Question, share: ShareRead, block: BlockRead) -> None:
+        """Ask for what is missing of a block, piece by piece, all at once."""
+        stretch = question.stretch
+        stretch.segments = stretch.segments[:1]
+        pick = Pick(question.pick.node, share.number)
+        offset = share.data_offset + block.segment * self._decoder.parameters.block_size
+        length = self._decoder.parameters.block_length(block.segment)
+        starts = range(len(block.data), length, self._habits.room)
+        torn = _Torn(share.number, block, [block.data, *(None for _ in starts)])
+        for piece, start in enumerate(starts, start=1):
+            size = min(self._habits.room, length - start)
+            request = ReadShare(self._storage_index, share.number, offset + start, size)
+            self._send(_Question(stretch, pick, torn, piece), request)
+
+    def _mend(self, question: _Question, answer: ShareBytes) -> None:
+        """Put a piece of a block in its place."""
+        torn = question.torn
+        assert torn is not None, "only pieces are asked for in this way"
+        torn.pieces[question.piece] = answer.data
+        if all(piece is not None for piece in torn.pieces):
+            data = cast("bytes", joined(cast("list[Content]", torn.pieces)))
+            question.stretch.hold(question.pick, torn.number, (structs.replace(torn.block, data=data),))
+
+    def _drop_rest(self, question: _Question) -> None:
+        """One piece of a block did not come, so the others are of no use."""
+        for other in [other for other in question.stretch.asked if other.torn is question.torn is not None]:
+            self._asks.cancel(other)
+            del question.stretch.asked[other]
+
+    # --- decoding -------------------------------------------------------------------------------------------
+
+    async def _decode(self, stretch: _Stretch) -> None:
+        """Prove, decode, decrypt; where a share turns out to be corrupt, ask for another."""
+        decoded = await self._ctx.compute(
+            coding.decode_stretch,
+            self._decoder,
+            self._capability.key,
+            stretch.segments.start,
+            stretch.shares(self._capability.needed),
+        )
+        if decoded.bad:
+            for number, reason in decoded.bad:
+                self._reject(stretch.drop(number), reason)
+            self._ask_more(stretch)
+        else:
+            self._finish(stretch, decoded.plaintext)
+
+    def _finish(self, stretch: _Stretch, plaintext: bytes) -> None:
+        """A stretch is done: stop what is still under way for it, and make the window wider."""
+        now = self._ctx.now()
+        for question in stretch.asked:
+            self._asks.cancel(question)
+            self._times.learn_at_least(question.pick.node, now - question.since)
+        stretch.asked.clear()
+        stretch.blocks.clear()
+        begin = stretch.segments.start * self._decoder.parameters.segment_size
+        lead, length = max(0, self._part.start - begin), min(len(plaintext), self._part.stop - begin)
+        whole = lead == 0 and length == len(plaintext)
+        stretch.plaintext = plaintext if whole else cast("bytes", cut(plaintext, lead, length - lead))
+        if not self._next_segment:
+            self._open_up(stretch, len(plaintext))
+        self._window = min(self._habits.window, self._window + 2 * stretch.weight)
+
+    def _open_up(self, stretch: _Stretch, size: int) -> None:
+        """The opening stretch is done: all that follows can be laid out, and what it weighs is known."""
+        self._next_segment = stretch.segments.stop
+        self._allowance.give(stretch.weight)
+        self._allowance.take(size)
+        stretch.weight = size
