@@ -1,5 +1,6 @@
 """Immutable files: the vectors' shares, any k of which give the file back, and none of which can lie."""
 
+from dataclasses import replace
 from hashlib import sha256
 from random import Random
 
@@ -238,6 +239,24 @@ class TestVerification:
                 .replace(b"num_segments:1:1", b"num_segments:1:9")
                 .replace(b"num_segments:2:10", b"num_segments:2:11"),
             )
+
+    @pytest.mark.parametrize(
+        ("section", "moved"),
+        [
+            ("crypttext hash", ["block_hashes", "share_hashes", "uri_extension"]),
+            ("block hash", ["share_hashes", "uri_extension"]),
+            ("share hash", ["uri_extension"]),
+        ],
+    )
+    def test_a_section_with_room_to_spare_is_corrupt(self, section, moved):
+        """The share holds all the right bytes, and junk between them that somebody may have hidden there."""
+        _, shares = make_file(PLAINTEXT, SMALL)
+        offsets = parse_header(shares[0])
+        gap = getattr(offsets, moved[0])
+        header = replace(offsets, **{name: getattr(offsets, name) + 32 for name in moved}).header
+        stretched = header + shares[0][len(header) : gap] + bytes(32) + shares[0][gap:]
+        with pytest.raises(CorruptShare, match=f"the {section} section has"):
+            verify_share(0, stretched)
 
     def test_an_unknown_version_is_incompatible(self):
         _, shares = make_file(PLAINTEXT, SMALL)
