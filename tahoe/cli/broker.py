@@ -79,10 +79,11 @@ def write_entry(path: Path, entry: BrokerEntry) -> None:
 
 
 async def _serve(plan: BrokerPlan, cards: tuple[Path, ...], *, while_stdin: bool) -> None:
+    interrupted = interruption(while_stdin=while_stdin)
     running = await start_broker(plan)
     try:
         _publish(running, plan.directory / "broker.toml", cards)
-        await _until_ended(running, while_stdin=while_stdin)
+        await _until_ended(running, interrupted)
     finally:
         await running.stop()
 
@@ -96,15 +97,15 @@ def _publish(running: RunningBroker, file: Path, cards: tuple[Path, ...]) -> Non
     click.echo(f"Found a grid with it: tahoe create-introducer DIR --broker {file}")
 
 
-async def _until_ended(running: RunningBroker, *, while_stdin: bool) -> None:
-    """Wait for Ctrl-C or SIGTERM.
+async def _until_ended(running: RunningBroker, interrupted: asyncio.Event) -> None:
+    """Wait for the interruption.
 
     Raises:
         BrokerFailed: the broker ended first.
     """
     ended, wanted = (
         asyncio.ensure_future(running.wait()),
-        asyncio.ensure_future(interruption(while_stdin=while_stdin).wait()),
+        asyncio.ensure_future(interrupted.wait()),
     )
     await asyncio.wait((ended, wanted), return_when=asyncio.FIRST_COMPLETED)
     wanted.cancel()

@@ -34,8 +34,8 @@ def broker(tmp_path):
     yield start
     for process in started:
         process.send_signal(signal.SIGTERM)
-        process.stdout.close()
-        assert process.wait(20) == 0
+        process.communicate(timeout=20)
+        assert process.returncode == 0
 
 
 @pytest.mark.parametrize("engine", ["embedded", "mosquitto"])
@@ -56,6 +56,32 @@ def test_a_broker_with_tls_puts_all_it_takes_into_the_card(broker, tahoe, tmp_pa
     assert first.password
     assert "BEGIN CERTIFICATE" in first.ca
     assert second.url == "mqtt://localhost:1999"
+
+
+def test_a_broker_ends_with_the_program_that_started_it(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "tahoe.cli.main",
+        "broker",
+        "run",
+        "--port",
+        "0",
+        "--directory",
+        "b",
+        "--while-stdin",
+    ]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+    )
+    with process:
+        assert b"broker on" in process.stdout.readline()
+        process.stdin.close()
+        assert process.wait(20) == 0
 
 
 def test_an_address_that_nobody_can_dial_is_refused(tahoe):
