@@ -1,0 +1,34 @@
+"""Extras: packages that only experiments need, imported when they are used, with the remedy if they are missing."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from tahoe.errors import TahoeError
+
+
+class MissingPackage(TahoeError):
+    """A package of the ``sim`` extra is not installed. ``pip install tahoe-grid[sim]`` brings it."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(package)
+        self.package = package
+
+    def __str__(self) -> str:
+        return f"experiments need {self.package}, which is not installed. Remedy: pip install 'tahoe-grid[sim]'"
+
+
+def extra(module: str) -> Any:
+    """Import a module of an optional package.
+
+    Raises:
+        MissingPackage: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise
+        raise MissingPackage(package) from error
