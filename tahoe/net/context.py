@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
-from tahoe.context import Failure, Queue, Task
+from tahoe.context import Durable, Failure, Queue, Task
 from tahoe.errors import Refused, Unanswered
 from tahoe.net.queue import AsyncioQueue
-from tahoe.net.state import DirectoryState
 from tahoe.net.work import Workshop
 from tahoe.protocol import Address, Answer, Message, NodeId, Request
 
@@ -54,10 +53,10 @@ class AsyncioContext:
         state: its own durable values.
     """
 
-    def __init__(self, machine: Machine, state: DirectoryState) -> None:
+    def __init__(self, machine: Machine, state: Durable) -> None:
         self.name = machine.name
         self.rng: random.Random = random.SystemRandom()
-        self.state = state
+        self.state: Durable = state
         self._machine = machine
         self._loop = asyncio.get_running_loop()
 

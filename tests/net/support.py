@@ -31,6 +31,11 @@ class Mosquitto:
         self.port = 0
         self.start()
 
+    @staticmethod
+    def nowhere():
+        """A broker that is down for ever."""
+        return BrokerEntry("mqtt://127.0.0.1:1")
+
     def start(self):
         """Start it; it takes connections on return. A port that somebody else takes first is given up."""
         fixed = self.port
@@ -161,3 +166,10 @@ class End:
         async with asyncio.timeout(PATIENCE):
             await self.transport.wait_connected()
         return self
+
+
+async def until(condition):
+    """Wait for something that nobody tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110  # (that is why)
+            await asyncio.sleep(0.01)

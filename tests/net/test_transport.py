@@ -19,7 +19,7 @@ from tahoe.net.packets import PACKET_OVERHEAD
 from tahoe.session.statement import open_presence
 from tests.net.support import GRID, PATIENCE, End, Mosquitto
 
-NOBODY = BrokerEntry("mqtt://127.0.0.1:1")  # nothing listens there
+NOBODY = Mosquitto.nowhere()
 
 
 @pytest.fixture
