@@ -50,7 +50,7 @@ class Limits:
         return max(1024, self.message - ROOM_FOR_FACTS)
 
 
-def _ignore(done: int, total: int) -> None:
+def ignore_progress(done: int, total: int) -> None:
     """Nobody watches the progress."""
 
 
@@ -75,4 +75,4 @@ class UploadOrder:
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     policy: PlacementPolicy = SPREAD
-    progress: Callable[[int, int], None] = _ignore
+    progress: Callable[[int, int], None] = ignore_progress

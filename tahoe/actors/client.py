@@ -1,0 +1,90 @@
+"""The client: stores and fetches files on behalf of one node's people and programs.
+
+It only brings together what the stories need: who is in the grid (the node's membership), on what terms
+files are stored, and what all downloads of the node share. The stories themselves are ``upload`` and
+``Download``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tahoe.actors.download import Download, ReadingRoom, Span
+from tahoe.actors.membership import Membership
+from tahoe.actors.servers import Server
+from tahoe.actors.terms import Limits, Patience, UploadOrder, ignore_progress
+from tahoe.actors.upload import Source, UploadResult, upload
+from tahoe.codec.capability import ImmutableRead, Literal
+from tahoe.context import Actor, Context
+from tahoe.policy.placement import SPREAD, PlacementPolicy
+from tahoe.protocol import CLIENT
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTerms:
+    """How this client goes about its work.
+
+    Args:
+        lease_master: the node's lease master secret.
+        limits: memory and messages of an upload.
+        patience: time an upload gives its servers.
+        policy: where shares go.
+        room: what all downloads share.
+    """
+
+    lease_master: bytes = field(repr=False)
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+    policy: PlacementPolicy = SPREAD
+    room: ReadingRoom = field(default_factory=ReadingRoom)
+
+
+class Client(Actor):
+    """Uploads and downloads.
+
+    Args:
+        ctx: of this actor.
+        membership: of the same node.
+        terms: how to go about it.
+    """
+
+    role = CLIENT
+
+    def __init__(self, ctx: Context, membership: Membership, terms: ClientTerms) -> None:
+        super().__init__(ctx)
+        self.membership = membership
+        self.terms = terms
+
+    def connected_servers(self) -> tuple[Server, ...]:
+        """The storage servers that are not known to be away."""
+        return tuple(server for server in self.membership.servers() if self.ctx.presence(server.node) is not False)
+
+    async def upload(
+        self, source: Source, convergence: bytes | None, progress: Callable[[int, int], None] = ignore_progress
+    ) -> UploadResult:
+        """Store a file by the grid's encoding parameters.
+
+        Args:
+            source: the file.
+            convergence: the convergence secret; None for a random key.
+            progress: called with bytes done and bytes in all.
+
+        Raises:
+            NotEnoughServers: happiness was not reached; what was begun has been taken back.
+            BadConfiguration: the grid's encoding parameters are out of this node's bounds.
+        """
+        order = UploadOrder(
+            encoding=self.membership.encoding(),
+            convergence=convergence,
+            lease_master=self.terms.lease_master,
+            limits=self.terms.limits,
+            patience=self.terms.patience,
+            policy=self.terms.policy,
+            progress=progress,
+        )
+        return await upload(self.ctx, self.connected_servers(), order, source)
+
+    def download(self, capability: ImmutableRead | Literal, offset: int = 0, length: int | None = None) -> Download:
+        """Fetch a file or a part of it; to be used with ``async with``, see ``Download``."""
+        return Download(self.ctx, self.membership.servers(), capability, Span(offset, length), self.terms.room)
