@@ -27,7 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         first_window: bytes a fresh session may send before any grant.
         answers_kept: answers of requests that must not run twice, per peer; beyond it new work is refused.
         answer_bytes_kept: the same for all peers together, in bytes.
-        asks_waiting: asks per peer that may wait for credit or for a session; beyond it they are refused.
+        asks_open: asks per peer that may be open at once, waiting for credit or a session included; beyond it
+            they are refused. As many tells may wait.
         half_open: conversations that strangers with the join secret have begun and not confirmed.
         upload_rate: most bytes per second sent, 0 for no limit.
         download_rate: most bytes per second received on average, 0 for no limit.
@@ -43,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     first_window: int = 64 * 1024
     answers_kept: int = 1024
     answer_bytes_kept: int = 16 * 1024 * 1024
-    asks_waiting: int = 4096
+    asks_open: int = 4096
     half_open: int = 1024
     upload_rate: int = 0
     download_rate: int = 0
