@@ -31,6 +31,7 @@ from tahoe.codec.parameters import DEFAULT_MAX_SEGMENT_SIZE, EncodingParameters
 from tahoe.context import AskEach, Context, Errand, TimedOut
 from tahoe.errors import NotEnoughShares, Refused, Unanswered
 from tahoe.policy.budget import Budget
+from tahoe.policy.placement import ASKED_PER_SHARE
 from tahoe.policy.retrieval import Corrupt, Holds, Pick, ResponseTimes, Retrieval, Silent
 from tahoe.protocol import (
     DEFAULT_MESSAGE_BYTES,
@@ -190,8 +191,11 @@ class Fetch:
         self._wake = inf
 
     def _reachable_first(self) -> list[NodeId]:
-        """The file's order, but servers said to be gone come last. None is left out: that may be wrong."""
-        return sorted(self._sites, key=lambda node: self._ctx.presence(node) is False)
+        """The file's order, but those of the front that are said to be gone come last. None is left out: it may be wrong."""
+        order = list(self._sites)
+        front = order[: ASKED_PER_SHARE * self._capability.total]
+        gone = {node: None for node in front if self._ctx.presence(node) is False}
+        return [*(node for node in order if node not in gone), *gone] if gone else order
 
     # --- the reader's side ----------------------------------------------------------------------------------
 

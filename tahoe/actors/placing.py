@@ -50,13 +50,12 @@ class Placing:
         order: what the upload is to be like.
         storage_index: of the file.
         share_size: bytes of a share.
-        servers: all that are connected.
+        sites: the servers to deal with, best first.
     """
 
     def __init__(
-        self, ctx: Context, order: UploadOrder, storage_index: bytes, share_size: int, servers: Sequence[Server]
+        self, ctx: Context, order: UploadOrder, storage_index: bytes, share_size: int, sites: Sequence[Server]
     ) -> None:
-        sites = order.policy.shortlist(servers, storage_index, order.encoding.total)
         self.storage_index = storage_index
         self.upload_secret = ctx.rng.randbytes(SECRET_BYTES)
         self.sites = {site.node: site for site in sites}

@@ -114,7 +114,7 @@ async def upload(ctx: Context, servers: Sequence[Server], order: UploadOrder, so
 
     Args:
         ctx: of the client.
-        servers: all that are connected.
+        servers: all that are known; those said to be gone are left out.
         order: what it is to be like.
         source: the file.
 
@@ -274,15 +274,29 @@ class _Upload:
         """Ask the servers of this file what they have."""
         self._marks.append(self._ctx.now())
         storage_index = storage_index_of_key(key)
-        placing = Placing(self._ctx, self._order, storage_index, self._layout.size, self._servers)
+        sites = self._shortlist(storage_index)
+        placing = Placing(self._ctx, self._order, storage_index, self._layout.size, sites)
         await placing.ask()
         self._marks.append(self._ctx.now())
         return placing
 
+    def _shortlist(self, storage_index: bytes) -> list[Server]:
+        """The servers to deal with. Most of a large grid never comes into question, so presence is asked for late."""
+        choose, total = self._order.policy.shortlist, self._order.encoding.total
+        chosen = choose(self._servers, storage_index, total)
+        if any(self._is_gone(site) for site in chosen):
+            chosen = choose([site for site in self._servers if not self._is_gone(site)], storage_index, total)
+        return chosen
+
+    def _is_gone(self, site: Server) -> bool:
+        return self._ctx.presence(site.node) is False
+
     def _offers(self, placement: Placement) -> dict[NodeId, tuple[int, ...]]:
         """What to offer to whom, as long as it can make the file happy."""
-        placement.check(placement.promise())
-        return placement.proposals()
+        offers = placement.proposals()
+        if offers:
+            placement.check(placement.promise())
+        return offers
 
     def _capability(self, key: bytes, ueb_hash: bytes) -> ImmutableRead:
         return ImmutableRead(key, ueb_hash, self._parameters.needed, self._parameters.total, self._parameters.size)
@@ -292,15 +306,15 @@ class _Upload:
         placement = placing.placement
         happiness = placement.check()
         await placing.renew()
-        holders = placement.holders()
+        homes = placement.standing()
         sent = dict.fromkeys(number for numbers in placement.placed().values() for number in numbers)
         began, keyed, asked = self._marks
         return UploadResult(
             capability=capability,
-            homes={number: nodes[0] for number, nodes in sorted(holders.items())},
+            homes=homes,
             happiness=happiness,
             pushed=pushed,
-            existing=sum(number not in sent for number in holders),
+            existing=sum(number not in sent for number in homes),
             timings=Timings(keyed - began, asked - keyed, self._ctx.now() - asked),
         )
 

@@ -297,6 +297,13 @@ class Placement:
         """Who holds which share of this file by now, servers in order."""
         return _holders(self.candidates())
 
+    def standing(self) -> dict[int, NodeId]:
+        """One server for each share that is somewhere, on as many servers as can be."""
+        holders = self.holders()
+        matching = Matching()
+        matching.grow(holders)
+        return {number: matching.home_of.get(number, nodes[0]) for number, nodes in sorted(holders.items())}
+
     def placed(self) -> dict[NodeId, tuple[int, ...]]:
         """Shares that this upload put, or is putting, on servers that have not failed."""
         standings = self._standings.items()

@@ -20,11 +20,10 @@ from tahoe.actors.storage import StorageServer, Upkeep
 from tahoe.actors.terms import Limits, Patience, UploadOrder
 from tahoe.actors.upload import BytesSource, upload
 from tahoe.errors import Refused, Unanswered
-from tahoe.protocol import Encoding, NodeId, Write
+from tahoe.protocol import Encoding, NodeId
 from tahoe.sim.context import SimContext
 from tahoe.sim.world import World
 from tahoe.storage.memory import MemoryStore
-from tahoe.storage.store import StoreOptions
 
 DELAY = 0.005
 MASTER = b"lease master secret"
@@ -135,19 +134,22 @@ class Machine:
 class Rig:
     """A world with one client and some servers."""
 
-    def __init__(self, servers: int = 10, seed: int | str = 1, options: StoreOptions | None = None) -> None:
+    def __init__(self, servers: int = 10, seed: int | str = 1) -> None:
         self.world = World(seed)
         self.gone = {}
         self.client = Machine(self, "client")
         self.servers = [Machine(self, f"v0-server{number}") for number in range(servers)]
         self.machines = {machine.name: machine for machine in (self.client, *self.servers)}
-        self.stores = [MemoryStore(options or StoreOptions()) for _ in self.servers]
+        self.stores = [MemoryStore() for _ in self.servers]
         for machine, store in zip(self.servers, self.stores, strict=True):
             machine.actor = StorageServer(machine.context, store, Upkeep(0, 0, 0))
         self.roster = [
             Server(machine.name, f"s{number}", sha256(machine.name.encode()).digest(), sha256(b"l").digest()[:20])
             for number, machine in enumerate(self.servers)
         ]
+
+    def give_store(self, machine: Machine, store: MemoryStore) -> None:
+        self.stores[self.servers.index(machine)] = machine.actor.store = store
 
     @property
     def ctx(self):
@@ -182,9 +184,6 @@ class Rig:
             for number in store.shares(storage_index):
                 found.setdefault(number, []).append(machine.name)
         return dict(sorted(found.items()))
-
-    def sent_share_bytes(self) -> int:
-        return sum(len(message.data) for machine in self.servers for message in machine.heard if type(message) is Write)
 
     def no_upload_is_left(self) -> bool:
         return not any(store._uploads for store in self.stores)
