@@ -50,7 +50,9 @@ except ImportError:  # Windows
     fcntl = termios = None  # type: ignore[assignment]  # its absence is checked where it is used
 
 CONNECT_SECONDS: Final = 10.0
-PACKETS_AT_ONCE: Final = 32
+BYTES_AT_ONCE: Final = 1024 * 1024
+SMALL_PACKET_COST: Final = 16 * 1024
+"""What a packet costs beside its content, in bytes of content."""
 
 _NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 _PACKET_TOO_LARGE: Final = 149
@@ -265,16 +267,18 @@ class Connection:
     # --- receiving ----------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
-        """Take what has come, a bounded number of packets so that others get their turn.
+        """Take what has come, about a megabyte at most so that others get their turn.
 
         Packets are handed on only when paho has returned: in the middle of its callback the node's
         answer could meet a lock that paho holds.
         """
-        for _ in range(PACKETS_AT_ONCE):
+        taken = 0
+        while taken < BYTES_AT_ONCE:
             self._paho.loop_read()
             if self._arrived is None:
                 break
             (topic, payload), self._arrived = self._arrived, None
+            taken += SMALL_PACKET_COST + len(payload)
             self._received(topic, payload)
         self._read_what_tls_holds()
 

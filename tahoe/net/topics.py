@@ -13,6 +13,7 @@ who sent a packet.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tahoe.protocol import NodeId
@@ -27,6 +28,9 @@ CHANNELS: Final = (CONTROL, BULK)
 
 _ROOT: Final = "tahoe/1"
 _STATE: Final = "state"
+_REMEMBERED: Final = (
+    4096  # as many nodes twice over; making a name or reading one costs as much as a small packet's rest
+)
 
 
 class Arrival(NamedTuple):
@@ -36,6 +40,7 @@ class Arrival(NamedTuple):
     sender: NodeId
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def packets(grid_id: str, to: NodeId, channel: str, sender: NodeId) -> str:
     """The topic of packets from one node to another."""
     return f"{_ROOT}/{grid_id}/n/{to}/{channel}/{sender}"
@@ -56,6 +61,7 @@ def presence_of_all(grid_id: str) -> str:
     return f"{_ROOT}/{grid_id}/n/+/{_STATE}"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse(topic: str) -> Arrival | NodeId | None:
     """What a received topic is about.
 

@@ -302,7 +302,9 @@ class Transport:
 
     def _tell_limit(self, broker: BrokerEntry) -> None:
         self._log.warning(
-            "the broker refuses large packets; sending smaller ones", broker=broker.url, bytes=self._limit.bytes
+            "the broker refuses large packets; sending smaller ones. Set message_size in [network] to start with those",
+            broker=broker.url,
+            message_size=self._limit.bytes,
         )
         self._receiver.limit_fell(self._limit.bytes)
 

@@ -35,12 +35,12 @@ class GridBench:
         bob = self.node.running
         self.oracle = bob.actors[STORAGE]
         self.bob = Address(bob.name, STORAGE)
-        self.context = self.alice.running.context(CLIENT)
 
     async def _start(self):
         await self.alice.start()
         await self.node.start()
         alice, bob = self.alice.running, self.node.running
+        self.context = alice.context(CLIENT)
         alice.meet(bob.name, bob.papers.identity.exchange_public)
         async with asyncio.timeout(PATIENCE):
             await alice.transport.wait_connected()
