@@ -309,9 +309,19 @@ class Incarnation:
             self._failed(error)
 
     def presence_came(self, node: NodeId, signed: bytes) -> None:
-        """Somebody came or went; whoever went, and does not come back at once, will not answer what is open."""
+        """Somebody came or went.
+
+        What was under way with an earlier run of a node is over when a later one shows itself, or when the
+        node has gone and does not come back at once.
+        """
+        if node not in self._contacts:
+            self._presences.hear(node, signed)
+            return
+        before = self._presences.epoch(node)
         self._presences.hear(node, signed)
-        if node in self._contacts and self._presences.of(node) is False:
+        if 0 < before < self._presences.epoch(node):
+            self.endpoint.forget(self._loop.time(), node)
+        elif self._presences.of(node) is False:
             self._loop.call_later(GONE_SECONDS, self._forget_if_gone, node)
 
     def _forget_if_gone(self, node: NodeId) -> None:

@@ -47,6 +47,12 @@ class Presences:
         known = self._known.get(node)
         return None if known is None else known.online
 
+    def epoch(self, node: NodeId) -> int:
+        """The latest boot number heard of a node; 0 for none."""
+        self._check(node)
+        known = self._known.get(node)
+        return 0 if known is None else known.epoch
+
     def _check(self, node: NodeId) -> None:
         signed = self._unchecked.pop(node, None)
         if signed is None:

@@ -181,6 +181,7 @@ async def test_a_restarted_node_is_talked_to_anew(tmp_path, mosquitto):
     await ask(alice, bob)
     await bob.stop()
     await bob.start()
+    await until(lambda: alice.running._presences.epoch(bob.running.name) == bob.running.papers.epoch)
     assert (await ask(alice, bob)).data == SECRET_CONTENT[:10]
     await alice.stop()
     await bob.stop()

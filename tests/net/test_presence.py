@@ -36,6 +36,7 @@ def test_the_will_of_an_earlier_run_does_not_end_a_later_one(presences):
     assert presences.of(ALICE.node) is True
     presences.hear(ALICE.node, sign_presence(ALICE, 1, online=False))
     assert presences.of(ALICE.node) is True
+    assert presences.epoch(ALICE.node) == 2
 
 
 def test_nonsense_changes_nothing(presences):
