@@ -13,9 +13,9 @@ from tahoe.cli.claim import Claim
 from tahoe.cli.interruption import interruption, while_stdin_option
 from tahoe.cli.reporter import Reporter
 from tahoe.net.incarnation import Incarnation
-from tahoe.net.node import Node
+from tahoe.net.node import Companion, Node
 from tahoe.net.roles import build_crew
-from tahoe.web.node import start_gateway
+from tahoe.protocol import CLIENT
 from tahoe.web.status import StatusOf
 
 
@@ -44,7 +44,7 @@ async def _run(directories: Sequence[Path], *, quiet: bool, while_stdin: bool) -
         claims = [stack.enter_context(Claim(directory)) for directory in directories]
         try:
             for directory in directories:
-                node = Node(directory, build_crew, (start_gateway, _start_reporter))
+                node = Node(directory, build_crew, (_start_gateway, _start_reporter))
                 await node.start(terminal=not quiet)
                 started.append(node)
             for claim in claims:
@@ -53,6 +53,15 @@ async def _run(directories: Sequence[Path], *, quiet: bool, while_stdin: bool) -
         finally:
             for node in reversed(started):
                 await node.stop()
+
+
+async def _start_gateway(running: Incarnation) -> Companion | None:
+    """Start the gateway of a client; a storage server should not even hold a web server in its memory."""
+    if CLIENT not in running.actors:
+        return None
+    from tahoe.web.node import start_gateway  # noqa: PLC0415  # memory
+
+    return await start_gateway(running)
 
 
 async def _start_reporter(running: Incarnation) -> Reporter:

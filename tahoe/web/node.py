@@ -17,15 +17,14 @@ from tahoe.web.uri import Files
 LOOPBACK = "127.0.0.1"
 
 
-async def start_gateway(running: Incarnation) -> GatewayServer | None:
+async def start_gateway(running: Incarnation) -> GatewayServer:
     """Start the gateway of a node that is a client.
 
     Raises:
         BadConfiguration: its port is taken, or a secret of the node can't be read.
     """
-    client = running.actors.get(CLIENT)
-    if not isinstance(client, Client):
-        return None
+    client = running.actors[CLIENT]
+    assert isinstance(client, Client)
     directory = running.papers.directory
     token = await asyncio.to_thread(load_private_text, directory.api_token)
     convergence = await asyncio.to_thread(load_secret, directory.convergence)

@@ -49,7 +49,7 @@ class FileClient(Protocol):
         """Store all that ``source`` has; without ``convergence`` under a random key."""
 
     def download(
-        self, cap: ReadableFile, offset: int = 0, length: int | None = None
+        self, capability: ReadableFile, offset: int = 0, length: int | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Verified plaintext, piece by piece."""
 

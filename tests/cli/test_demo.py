@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def processes_in(directory: Path) -> list[str]:
+    """Commands of processes that name a directory."""
+    commands = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            commands.append(path.read_bytes().decode().replace("\0", " "))
+        except OSError:
+            continue
+    return [command for command in commands if str(directory) in command]
+
+
+def test_the_demo_ends_well_and_leaves_nothing(tahoe, tmp_path):
+    outcome = tahoe("demo", TMPDIR=str(tmp_path))
+    assert outcome.status == 0, outcome.err
+    assert "7 of 10 storage servers are killed" in outcome.text
+    assert "identical" in outcome.text
+    assert list(tmp_path.iterdir()) == []
+    assert processes_in(tmp_path) == []
