@@ -309,6 +309,9 @@ class Fetch:
         Raises:
             NotEnoughShares: there is nobody left to ask.
         """
+        missing = self._capability.needed + stretch.extra - len(stretch.hands)
+        if missing <= len(stretch.asked) and not any(question.torn for question in stretch.asked):
+            return
         hands = {number: pick.node for number, pick in stretch.hands.items()}
         under_way = list(dict.fromkeys(question.pick for question in stretch.asked))
         for pick in self._retrieval.proposals(hands, under_way, stretch.extra):

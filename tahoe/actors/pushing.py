@@ -73,6 +73,7 @@ class Pushing:
         placed = placing.placement.placed()
         self._homes = {node: _Home(numbers, self._began) for node, numbers in placed.items()}
         self._under_way = 0
+        self._glanced = self._began
         self._asks: AskEach[Parcel, Written] = AskEach(ctx, timeout=LONGEST_WAIT)
 
     async def __aenter__(self) -> Self:
@@ -134,17 +135,30 @@ class Pushing:
             await self._outcome()
 
     async def _outcome(self) -> None:
-        """Take in one outcome, or a while without any."""
+        """Take in one outcome, waiting for it; now and then look for servers that are silent.
+
+        These are looked for only when everything that has come is taken in: this story may itself have been away, waiting
+        for its source.
+        """
+        await self._take(GLANCE_SECONDS)
+        if self._ctx.now() - self._glanced >= GLANCE_SECONDS:
+            while await self._take(0.0):
+                pass
+            self._glanced = self._ctx.now()
+            self._let_silent_ones_go()
+
+    async def _take(self, patience: float) -> bool:
+        """Take in one outcome; false if none came in time."""
         try:
-            found = await self._asks.next(GLANCE_SECONDS)
+            found = await self._asks.next(patience)
         except TimedOut:
-            found = None
-        if found is not None:
-            parcel, outcome = found
-            home = self._homes.get(parcel.node)
-            if home is not None:
-                self._arrived(home, parcel, outcome)
-        self._let_silent_ones_go()
+            return False
+        if found is None:
+            return False
+        parcel, outcome = found
+        if parcel.node in self._homes:
+            self._arrived(self._homes[parcel.node], parcel, outcome)
+        return True
 
     def _arrived(self, home: _Home, parcel: Parcel, outcome: Written | Failure) -> None:
         if isinstance(outcome, (Refused, Unanswered)):

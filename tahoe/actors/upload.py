@@ -15,7 +15,7 @@ turns out to be stored already, that was all: no share data is sent, and leases 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from tahoe.actors import coding
 from tahoe.actors.placing import Placing
@@ -23,11 +23,11 @@ from tahoe.actors.pushing import Pushing
 from tahoe.actors.servers import Server
 from tahoe.actors.terms import Limits, Patience, UploadOrder
 from tahoe.codec.capability import ImmutableRead, Literal
-from tahoe.codec.file import LITERAL_LIMIT, make_literal
+from tahoe.codec.file import LITERAL_LIMIT, EncodedFile, make_literal
 from tahoe.codec.keys import KEY_SIZE, storage_index_of_key
 from tahoe.codec.parameters import EncodingParameters
 from tahoe.codec.share import ShareLayout
-from tahoe.context import Context
+from tahoe.context import Context, Queue
 from tahoe.errors import TahoeError
 from tahoe.policy.placement import Placement
 from tahoe.protocol import ROOM_FOR_FACTS, NodeId
@@ -44,6 +44,10 @@ __all__ = [
     "UploadResult",
     "upload",
 ]
+
+
+ENCODED_AHEAD = 1
+"""Segments encoded and waiting to be sent, so that encoding never waits for the line and the line never for encoding."""
 
 
 class SourceChanged(TahoeError):
@@ -238,19 +242,33 @@ class _Upload:
         return encoded.ueb_hash
 
     async def _push(self, placing: Placing, key: bytes, source: Source) -> tuple[int, bytes]:
-        """Encode and send, segment by segment. Returns the bytes sent and the UEB hash."""
-        bench = await self._ctx.compute(coding.begin_file, self._parameters, key)
-        async with Pushing(self._ctx, self._order, placing) as pushing:
+        """Encode and send, one segment being encoded while others are sent. Returns the bytes sent and the UEB hash."""
+        ready = self._ctx.queue(ENCODED_AHEAD)
+        encoding = self._ctx.spawn(self._encode(key, source, ready))
+        try:
+            async with Pushing(self._ctx, self._order, placing) as pushing:
+                while not isinstance(item := await ready.get(), EncodedFile):
+                    await self._push_segment(pushing, item)
+                await self._expect_same(source, placing.placement.ueb_hash, item.ueb_hash)
+                await pushing.write(self._layout.trailer_offset, item.trailers)
+                await pushing.flush()
+                await pushing.close()
+        finally:
+            encoding.cancel()
+        await placing.confirm(item.ueb_hash)
+        return pushing.pushed, item.ueb_hash
+
+    async def _encode(self, key: bytes, source: Source, ready: Queue[Any]) -> None:
+        """Put every segment's blocks into the queue, then what stands behind them, or the error that came between."""
+        try:
+            bench = await self._ctx.compute(coding.begin_file, self._parameters, key)
             for segment in range(self._parameters.segment_count):
                 plaintext = await _read(source, self._parameters.segment_length(segment))
                 blocks = await self._ctx.compute(coding.encode_segment, bench, plaintext)
-                await self._push_segment(pushing, segment, blocks)
-            encoded = await self._ctx.compute(coding.finish_file, bench)
-            await pushing.write(self._layout.trailer_offset, encoded.trailers)
-            await self._expect_same(source, placing.placement.ueb_hash, encoded.ueb_hash)
-            await pushing.flush()
-            await pushing.close()
-        return pushing.pushed, encoded.ueb_hash
+                await ready.put((segment, blocks))
+            await ready.put(await self._ctx.compute(coding.finish_file, bench))
+        except Exception as error:  # noqa: BLE001  # it belongs to the story that waits for the blocks
+            ready.put_nowait(error)
 
     async def _expect_same(self, source: Source, identified: bytes, pushed: bytes) -> None:
         """Look for signs that the source changed, before anything is made complete."""
@@ -259,7 +277,10 @@ class _Upload:
         if self._order.convergence is None:
             await _expect_end(source)
 
-    async def _push_segment(self, pushing: Pushing, segment: int, blocks: Sequence[bytes]) -> None:
+    async def _push_segment(self, pushing: Pushing, item: tuple[int, Sequence[bytes]] | Exception) -> None:
+        if isinstance(item, Exception):
+            raise item
+        segment, blocks = item
         offset, _ = self._layout.block_span(segment)
         if segment == 0:  # the header goes with the first block
             blocks = [_joined(self._layout.header, block) for block in blocks]

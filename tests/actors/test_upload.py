@@ -261,6 +261,31 @@ def test_a_slow_line_is_not_mistaken_for_silence():
     assert rig.put(content(5000), order).happiness == 10
 
 
+def test_a_source_that_makes_the_story_wait_costs_no_server_its_place():
+    rig = Rig()
+
+    class Slow(BytesSource):
+        async def read(self, length):
+            await rig.ctx.sleep(40.0 if self._offset == 20_000 else 0.0)
+            return await super().read(length)
+
+    order = terms(convergence=None, small=False, segment=5000)
+    limits = type(order.limits)(segment=5000, small=0, window=100_000)
+    order = type(order)(order.encoding, order.convergence, order.lease_master, limits, order.patience)
+    result = rig.run(upload(rig.ctx, rig.roster, order, Slow(content(50_000))))
+    assert result.happiness == 10
+
+
+def test_a_server_that_falls_silent_in_the_middle_does_not_hold_the_others_up_for_long():
+    rig = Rig()
+    silent = rig.servers[2]
+    silent.bend = lambda message, answer: None if isinstance(message, Write) and silent.count(Write) > 3 else answer
+    before = rig.world.now()
+    result = rig.put(content(500_000), terms(small=False, segment=1000))
+    assert result.happiness == 9
+    assert rig.world.now() - before < 60.0
+
+
 # --- unhappiness ------------------------------------------------------------------------------------------
 
 
@@ -444,6 +469,23 @@ def test_a_share_completed_by_another_between_question_and_offer_is_found_to_be_
     result = rig.put(data, terms(small=False, segment=1000))
     assert result.happiness == 10
     assert stored_shares(rig, result.capability) == dict(enumerate(expected.shares))
+
+
+def test_junk_slipped_in_between_allocation_and_close_does_not_count():
+    rig = Rig()
+    data = content(50_000)
+    victim = rig.servers[4]
+    junk = expected_shares(content(5000, seed=666)).shares[0]
+
+    def slip_in(message, answer):
+        if isinstance(message, Write):
+            victim.actor.store.store(message.storage_index, {message.number: junk}, LEASE, 0.0)
+        return answer
+
+    victim.bend = slip_in
+    result = rig.put(data, terms(small=False, segment=1000))
+    assert result.happiness == 9
+    assert victim.name not in result.homes.values()
 
 
 # --- laws -------------------------------------------------------------------------------------------------
