@@ -11,10 +11,10 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, Protocol, TypeVar
 
-from tahoe.context import Failure, Queue, Task
+from tahoe.context import Durable, Failure, Queue, Task
 from tahoe.errors import Refused, Unanswered
 from tahoe.protocol import Address, Answer, Message, NodeId, Request
-from tahoe.sim.prices import price_of
+from tahoe.sim.prices import FREE, price_of
 from tahoe.sim.queue import SimQueue
 from tahoe.sim.story import Crashed, Life
 from tahoe.sim.twins import twin_of
@@ -59,12 +59,18 @@ class Machine(Protocol):
 
 
 class SimContext:
-    """What an actor may do, in a simulated node. Implements ``tahoe.context.Context``."""
+    """What an actor may do, in a simulated node. Implements ``tahoe.context.Context``.
 
-    def __init__(self, machine: Machine, rng: Random) -> None:
+    Args:
+        machine: the node's present incarnation.
+        rng: the node's randomness.
+        role: of the actor; its durable values are kept apart from those of other roles.
+    """
+
+    def __init__(self, machine: Machine, rng: Random, role: str = "") -> None:
         self.name = machine.name
         self.rng = rng
-        self.state = SimDurable(machine)
+        self.state: Durable = SimDurable(machine, role)
         self._machine = machine
         self._world = machine.world
         self._life = machine.life
@@ -136,17 +142,22 @@ class SimContext:
     # --- work ---------------------------------------------------------------------------------------
 
     async def compute(self, function: Callable[..., T], *args: Any) -> T:
-        """Run a function when the node's processor has had the time that it costs."""
+        """Run a function once the node's processor, and what it waits for, have had the time that it costs."""
         _check(self._life)
-        seconds = price_of(function).of(args)
-        if seconds:
-            promise = self._world.promise()
-            self._world.at(self._machine.busy(seconds), promise.resolve, None)
-            await promise
-            _check(self._life)
-        if self._machine.phantoms:
-            return twin_of(function)(*args)
-        return function(*args)
+        price = price_of(function)
+        if price is not FREE:
+            await self._until(self._machine.busy(price.work(args)) + price.wait)
+        result = twin_of(function)(*args) if self._machine.phantoms else function(*args)
+        if self._world.stalled:
+            stalled, self._world.stalled = self._world.stalled, 0.0
+            await self._until(self._world.now() + stalled)
+        return result
+
+    async def _until(self, when: float) -> None:
+        promise = self._world.promise()
+        self._world.at(when, promise.resolve, None)
+        await promise
+        _check(self._life)
 
     # --- the grid -----------------------------------------------------------------------------------
 
@@ -167,13 +178,14 @@ class SimContext:
 class SimDurable:
     """Named values on the node's simulated disk, which outlives its incarnations."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, role: str) -> None:
         self._machine = machine
+        self._role = role
 
     async def get(self, name: str) -> bytes | None:
         """The value last put, or None."""
         _check(self._machine.life)
-        return self._machine.state.get(name)
+        return self._machine.state.get(f"{self._role}/{name}")
 
     async def put(self, name: str, value: bytes) -> None:
         """Replace the value. A crash before the disk is done leaves the old one."""
@@ -183,7 +195,7 @@ class SimDurable:
         world.after(STATE_WRITE_SECONDS, promise.resolve, None)
         await promise
         _check(self._machine.life)
-        self._machine.state[name] = bytes(value)
+        self._machine.state[f"{self._role}/{name}"] = bytes(value)
 
 
 class _Nothing:

@@ -16,13 +16,14 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from tahoe.sim.network import Trouble
+from tahoe.storage.faulty import Schedule as StoreFaults
 
 
 class Victim(Protocol):
     """A grid, as faults see it. Nodes are nicknames; times are seconds."""
 
-    def crash(self, node: str) -> None:
-        """End a node's process; a node that is down stays down."""
+    def crash(self, node: str, *, power: bool = False) -> None:
+        """End a node's process, and with ``power`` lose what its disk had not synced; a node that is down stays down."""
 
     def restart(self, node: str, *, empty_disk: bool = False) -> None:
         """Start a node anew, from what its disk kept or from nothing; one that runs is crashed first."""
@@ -42,8 +43,8 @@ class Victim(Protocol):
     def set_clock(self, node: str, *, offset: float, rate: float) -> None:
         """Set a node's clock off, and let it run faster or slower."""
 
-    def disk_fault(self, node: str, fault: str, seconds: float) -> None:
-        """Let a node's store misbehave for a while."""
+    def disk_faults(self, node: str, faults: StoreFaults, seconds: float) -> None:
+        """Let a node's store misbehave for a while; 0 seconds: for ever."""
 
     def stop_broker(self, seconds: float) -> None:
         """Take the broker down for a while."""
@@ -57,13 +58,14 @@ class Fault(msgspec.Struct, frozen=True, tag_field="kind"):
 
 
 class Crash(Fault, frozen=True, tag="crash"):
-    """A process is killed."""
+    """A process is killed; with ``power``, by a power cut that its disk feels, too."""
 
     node: str
+    power: bool = False
 
     def strike(self, grid: Victim) -> None:
         """Kill it."""
-        grid.crash(self.node)
+        grid.crash(self.node, power=self.power)
 
 
 class Restart(Fault, frozen=True, tag="restart"):
@@ -142,15 +144,15 @@ class ClockFault(Fault, frozen=True, tag="clock"):
 
 
 class DiskFault(Fault, frozen=True, tag="disk"):
-    """A node's store misbehaves for a while; ``fault`` is one of the kinds the grid's stores know."""
+    """A node's store rots, fails, fills, slows or lies (``storage/faulty.py``) for a while; 0 seconds: for ever."""
 
     node: str
-    fault: str
-    seconds: float
+    faults: StoreFaults
+    seconds: float = 0.0
 
     def strike(self, grid: Victim) -> None:
         """Spoil the disk."""
-        grid.disk_fault(self.node, self.fault, self.seconds)
+        grid.disk_faults(self.node, self.faults, self.seconds)
 
 
 class BrokerRestart(Fault, frozen=True, tag="broker-restart"):

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 import networkx as nx
 
+from tahoe.protocol import NodeId
 from tahoe.sim.laws import Law, Uniform
 from tahoe.sim.trace import Trace
 from tahoe.sim.world import Happening, World
@@ -80,10 +81,10 @@ class Terms:
 class Receiver(Protocol):
     """The incarnation at the end of a wire."""
 
-    def receive(self, sender: str, channel: str, packet: Any) -> None:
+    def receive(self, sender: NodeId, channel: str, packet: Any) -> None:
         """A packet has come."""
 
-    def gone(self, node: str) -> None:
+    def gone(self, node: NodeId) -> None:
         """The broker says that a node is not connected any more."""
 
 
@@ -103,7 +104,7 @@ class Wire:
 class Port:
     """Where a node is plugged in; ``receiver`` is its present incarnation."""
 
-    name: str
+    name: NodeId
     rng: Random
     receiver: Receiver | None = None
     online: bool | None = None
@@ -170,7 +171,7 @@ class Network:
 
     # --- connections ----------------------------------------------------------------------------
 
-    def attach(self, node: str, receiver: Receiver) -> None:
+    def attach(self, node: NodeId, receiver: Receiver) -> None:
         """Connect an incarnation. If the broker had not noticed that the last one is gone, it does now."""
         port = self._port(node)
         if port.online and port.receiver is None:
@@ -178,16 +179,23 @@ class Network:
         port.receiver = receiver
         port.online = True
 
-    def detach(self, node: str) -> None:
+    def detach(self, node: NodeId) -> None:
         """The node's process is gone; the others hear of it a little later."""
         port = self._port(node)
         port.receiver = None
         self.world.after(self.terms.farewell, self._farewell, port)
 
-    def online(self, node: str) -> bool | None:
+    def online(self, node: NodeId) -> bool | None:
         """Whether the broker believes a node to be connected; None: it never was."""
         port = self._ports.get(node)
         return None if port is None else port.online
+
+    def unsent(self, node: NodeId) -> int:
+        """Bytes that still wait for a node's own uplink."""
+        return sum(
+            int(max(0.0, wire.free_at - self.world.now()) * wire.bandwidth)
+            for wire in (self.wire(*edge) for edge in self.graph.out_edges(node))
+        )
 
     def _farewell(self, port: Port) -> None:
         if port.receiver is None and port.online:
@@ -199,7 +207,7 @@ class Network:
             if port.receiver is not None:
                 port.receiver.gone(gone.name)
 
-    def _port(self, node: str) -> Port:
+    def _port(self, node: NodeId) -> Port:
         port = self._ports.get(node)
         if port is None:
             port = self._ports[node] = Port(node, self.world.random(f"network/{node}"))
@@ -207,7 +215,7 @@ class Network:
 
     # --- packets --------------------------------------------------------------------------------
 
-    def send(self, sender: str, to: str, channel: str, packet: Any, size: int) -> None:
+    def send(self, sender: NodeId, to: NodeId, channel: str, packet: Any, size: int) -> None:
         """Put a packet of ``size`` bytes on its way. It may arrive once, twice, late or never."""
         path = self._paths.get((sender, to)) or self._path(sender, to)
         if path.blocked:
@@ -284,7 +292,7 @@ class Network:
 
     # --- paths ----------------------------------------------------------------------------------
 
-    def _path(self, sender: str, to: str) -> Path:
+    def _path(self, sender: NodeId, to: NodeId) -> Path:
         stations: list[str] = nx.shortest_path(self.graph, sender, to)
         wires = tuple(self.wire(start, end) for start, end in pairwise(stations))
         path = Path(self._port(sender), self._port(to), wires, tuple(stations[1:-1]))

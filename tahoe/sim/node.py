@@ -2,77 +2,315 @@
 
 ::
 
-    Node          what outlives a crash: name, disk, clock, and the recipe for its actors
-    Incarnation   one run of it: the fence, the actors, the wire; what ``crash`` takes away
+    Node          what outlives a crash: identity, disk, clock, and the recipe for its actors
+    Incarnation   one run of it: the fence, the session endpoint, the actors; what a crash takes away
+
+An incarnation is to the session endpoint what the MQTT client is on the grid (its ``Host``), and to the
+actors' Context what lies below it (``sim.context.Machine``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any, TypeVar
 
+import msgspec
+
+import tahoe
+from tahoe.actors.membership import Membership
+from tahoe.actors.storage import StorageServer
 from tahoe.context import Actor, Task
 from tahoe.errors import Refused, TahoeError, Unanswered
-from tahoe.protocol import Address, Answer, Message, NodeId, Request, Role
+from tahoe.protocol import (
+    MEMBER,
+    PROTOCOL_VERSIONS,
+    STORAGE,
+    Address,
+    Announcement,
+    Message,
+    NodeId,
+    Request,
+    Role,
+    Space,
+)
+from tahoe.session.desk import Reply
+from tahoe.session.endpoint import Endpoint
+from tahoe.session.identity import Identity
+from tahoe.session.settings import GridAccess, Settings
+from tahoe.session.statement import sign_announcement
 from tahoe.sim.context import SimContext
-from tahoe.sim.story import Cancelled, Life, Promise, Story
+from tahoe.sim.local import LocalAsk
+from tahoe.sim.network import Network
+from tahoe.sim.story import Life, Promise, Story
 from tahoe.sim.world import World
+
+T = TypeVar("T")
+
+Contexts = Callable[[Role], SimContext]
+"""Gives the actor of each role its Context."""
+
+Recipe = Callable[[Contexts], Sequence[Actor]]
+"""Makes a node's actors anew for each incarnation; they are started in this order."""
 
 EPOCH = 1_800_000_000.0
 """The wall time at which every world begins."""
 
-Recipe = Callable[[SimContext], Sequence[Actor]]
-"""Makes a node's actors anew for each incarnation."""
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a node is, in all its incarnations.
+
+    Args:
+        nickname: what people and faults call it.
+        identity: its keys.
+        access: the grid it belongs to.
+        settings: of its sessions.
+        location: ``site/rack/host``, its failure domain.
+    """
+
+    nickname: str
+    identity: Identity
+    access: GridAccess
+    settings: Settings
+    location: str = ""
 
 
-class Post:
-    """Carries messages between nodes after a fixed delay, without sessions or faults."""
+class Node:
+    """A machine in the world.
 
-    def __init__(self, world: World, delay: float = 0.01) -> None:
+    Args:
+        world: in which it stands.
+        network: to which it is connected.
+        profile: who it is.
+        recipe: makes its actors anew for each incarnation.
+        phantoms: its actors compute with the twins of ``sim.twins``.
+
+    Attributes:
+        state: the durable values of its actors.
+        incarnation: its present run, or None while it is down.
+    """
+
+    def __init__(self, world: World, network: Network, profile: Profile, recipe: Recipe, *, phantoms: bool) -> None:
         self.world = world
-        self.delay = delay
-        self.nodes: dict[NodeId, Node] = {}
+        self.network = network
+        self.profile = profile
+        self.recipe = recipe
+        self.phantoms = phantoms
+        self.name = profile.identity.node
+        self.state: dict[str, bytes] = {}
+        self.incarnation: Incarnation | None = None
+        self.boots = 0
+        self.epoch = 0
+        self.clock = Clock(0.0, EPOCH, 1.0)
+
+    @property
+    def running(self) -> Incarnation:
+        """The present incarnation of a node that is certainly up."""
+        assert self.incarnation is not None, f"{self.profile.nickname} is down"
+        return self.incarnation
+
+    def boot(self) -> None:
+        """Begin an incarnation. Its boot number is greater than any before, whatever the clock shows."""
+        assert self.incarnation is None, f"{self.profile.nickname} runs already"
+        self.boots += 1
+        self.epoch = max(self.epoch + 1, int(self.wall_time()))
+        self.incarnation = Incarnation(self)
+
+    def crash(self) -> None:
+        """End the incarnation, in the middle of whatever it does."""
+        incarnation, self.incarnation = self.incarnation, None
+        if incarnation is not None:
+            self.network.detach(self.name)
+            self.world.end(incarnation.life)
+
+    def wall_time(self) -> float:
+        """What its clock shows."""
+        return self.clock.read(self.world.now())
+
+    def set_clock(self, offset: float, rate: float) -> None:
+        """Let the clock jump, and from now on gain ``rate`` seconds a second."""
+        now = self.world.now()
+        self.clock = Clock(now, self.clock.read(now) + offset, 1.0 + rate)
+
+    def actor(self, role: Role) -> Any:
+        """The actor of a role in the present incarnation."""
+        return self.running.actors[role]
+
+    def observe(self, story: Coroutine[Any, Any, T]) -> Promise[T]:
+        """Run a story as one of this node's own; the promise breaks with ``Crashed`` when the node does."""
+        return self.world.observe(story, self.running.life)
 
 
-class Exchange:
-    """A request under way without a session: ``Asking`` for who asks, ``Reply`` for who answers."""
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A clock that showed ``shown`` at ``since`` and has gone at ``rate`` seconds a second from then on."""
 
-    def __init__(self, world: World, delay: float, done: Callable[[Any], None]) -> None:
-        self._world = world
-        self._delay = delay
-        self._done: Callable[[Any], None] | None = done
-        self.on_cancel: Callable[[], None] | None = None
-        self.cancelled = False
+    since: float
+    shown: float
+    rate: float
 
-    def answer(self, message: Answer) -> None:
-        """The handler returned this."""
-        self._world.after(self._delay, self.finish, message)
+    def read(self, now: float) -> float:
+        """What it shows."""
+        return self.shown + (now - self.since) * self.rate
 
-    def refuse(self, refused: Refused) -> None:
-        """The handler refused."""
-        self._world.after(self._delay, self.finish, refused)
 
-    def finish(self, outcome: Answer | Refused | Unanswered) -> None:
-        """Hand over the first outcome there is."""
-        done, self._done = self._done, None
-        if done is not None:
-            done(outcome)
+class Incarnation:
+    """One run of a node between boot and crash. Implements ``session.Host`` and ``sim.context.Machine``."""
 
-    def expire(self, unanswered: Unanswered) -> None:
-        """The time is over: the asker hears so, and the handler stops."""
-        if self._done is not None:
-            self.finish(unanswered)
-            self._stop()
+    def __init__(self, node: Node) -> None:
+        world, profile = node.world, node.profile
+        self.node = node
+        self.name: NodeId = node.name
+        self.world = world
+        self.state = node.state
+        self.phantoms = node.phantoms
+        self.life = world.life()
+        self.wall_time = node.wall_time
+        self.presence = node.network.online
+        self._contacts: dict[NodeId, bytes] = {}
+        self._wake = inf
+        self._busy_until = 0.0
+        self._sequence = 0
+        self._announced: tuple[Announcement, bytes] | None = None
+        self._early: list[Handling] | None = []
+        random = world.random(f"{profile.nickname}/{node.boots}")
+        self.endpoint = Endpoint(profile.identity, profile.access, self, profile.settings, random)
+        self.random = random
+        self.actors: dict[Role, Actor] = {actor.role: actor for actor in node.recipe(self.context)}
+        self.endpoint.announcement = self.announcement()
+        node.network.attach(self.name, self)
+        world.spawn(self._start(), self.life)
 
-    def cancel(self) -> None:
-        """Drop the outcome and stop the handler."""
-        self._done = None
-        self._world.after(self._delay, self._stop)
+    def context(self, role: Role) -> SimContext:
+        """The Context of an actor: all share the node's randomness, each has durable values of its own."""
+        return SimContext(self, self.random, role)
 
-    def _stop(self) -> None:
-        self.cancelled = True
-        if self.on_cancel is not None:
-            self.on_cancel()
+    async def _start(self) -> None:
+        for actor in self.actors.values():
+            await actor.start()
+        early, self._early = self._early, None
+        self.world.ready.extend(early or ())
+
+    # --- what the network does to it ------------------------------------------------------------
+
+    def receive(self, sender: NodeId, channel: str, packet: Any) -> None:
+        """A packet has come."""
+        if self.life.running:
+            self.endpoint.receive(self.world.now(), sender, channel, packet)
+        else:
+            self.life.park(Later(self.receive, sender, channel, packet))
+
+    def gone(self, node: NodeId) -> None:
+        """The broker says that a node is not connected any more."""
+        if self.life.running:
+            self.endpoint.forget(self.world.now(), node)
+        else:
+            self.life.park(Later(self.gone, node))
+
+    # --- what the endpoint asks for (session.Host) ---------------------------------------------
+
+    def transmit(self, to: NodeId, channel: str, packet: Any, size: int) -> None:
+        """Send a packet; the dead send none."""
+        if self.life.alive:
+            self.node.network.send(self.name, to, channel, packet, size)
+
+    def unsent(self, node: NodeId) -> int:  # all of a node's packets take the one line it has
+        """Bytes that wait in this node for its line."""
+        return self.node.network.unsent(self.name)
+
+    def wake_at(self, when: float) -> None:
+        """Poll the endpoint then, unless it is polled before."""
+        if when < self._wake:
+            self._wake = when
+            self.world.at(when, self._poll, when)
+
+    def _poll(self, when: float) -> None:
+        if not self.life.running:
+            self.life.park(Later(self._poll, when))
+        elif when == self._wake:
+            self._wake = inf
+            self.endpoint.poll(self.world.now())
+
+    def exchange_key(self, node: NodeId) -> bytes | None:
+        """A node's X25519 key, if it was ever heard of."""
+        return self._contacts.get(node)
+
+    def introduced(self, announcement: bytes) -> None:
+        """A valid announcement came with a handshake."""
+        member = self.actors.get(MEMBER)
+        if isinstance(member, Membership):
+            self.world.spawn(member.introduced(announcement), self.life)
+
+    def deliver(self, sender: NodeId, role: Role, message: Message, reply: Reply | None) -> None:
+        """Start the handler of a message; it takes its first step when what runs now has come to rest."""
+        actor = self.actors.get(role)
+        if actor is None:
+            if reply is not None:
+                reply.refuse(Refused("no-such-role", f"this node is no {role}"))
+            return
+        handling = Handling(actor.receive(sender, message), self.life, reply)
+        if self._early is None:
+            self.world.ready.append(handling)
+        else:
+            self._early.append(handling)
+            self.life.adopt(handling)
+
+    # --- what the context asks for (sim.context.Machine) -----------------------------------------
+
+    def ask(self, to: Address, request: Request[Any], timeout: float, done: Callable[[Any], None]) -> Task:
+        """Send a request to another node, or hand it to an actor of this one."""
+        if to.node != self.name:
+            return self.endpoint.ask(self.world.now(), to, request, timeout, done)
+        asking = LocalAsk(self.world, timeout, done)
+        self.world.after(timeout, asking.expire, Unanswered(to.node, timeout))
+        self.world.ready.append(Later(self.deliver, self.name, to.role, request, asking))
+        return asking
+
+    def tell(self, to: Address, message: Message) -> None:
+        """Send a message to another node, or hand it to an actor of this one."""
+        if to.node != self.name:
+            self.endpoint.tell(self.world.now(), to, message)
+        else:
+            self.world.ready.append(Later(self.deliver, self.name, to.role, message, None))
+
+    def busy(self, seconds: float) -> float:
+        """Occupy the processor after whatever occupies it now; the time at which that is done."""
+        self._busy_until = max(self._busy_until, self.world.now()) + seconds
+        return self._busy_until
+
+    def meet(self, node: NodeId, exchange_key: bytes) -> None:
+        """Remember a node's exchange key."""
+        self._contacts[node] = exchange_key
+
+    def announcement(self) -> bytes:
+        """The signed announcement; a new one when the facts have changed."""
+        facts = self._facts()
+        if self._announced is None or self._announced[0] != facts:
+            self._sequence += 1
+            numbered = msgspec.structs.replace(facts, sequence=self._sequence)
+            self._announced = facts, sign_announcement(self.node.profile.identity, numbered)
+            self.endpoint.announcement = self._announced[1]
+        return self._announced[1]
+
+    def _facts(self) -> Announcement:
+        profile = self.node.profile
+        server = self.actors.get(STORAGE)
+        space = server.store.space() if isinstance(server, StorageServer) else Space(0, 0, 0)
+        return Announcement(
+            node=self.name,
+            exchange_key=profile.identity.exchange_public,
+            roles=tuple(role for role in self.actors if role != MEMBER),
+            nickname=profile.nickname,
+            location=profile.location,
+            capacity=space.capacity,
+            available=space.available,
+            protocol_versions=PROTOCOL_VERSIONS,
+            software=f"tahoe-grid {tahoe.__version__}",
+            epoch=self.node.epoch,
+            sequence=0,
+        )
 
 
 class Handling(Story):
@@ -80,8 +318,8 @@ class Handling(Story):
 
     __slots__ = ("_reply",)
 
-    def __init__(self, actor: Actor, sender: NodeId, message: Message, reply: Exchange | None, life: Life) -> None:
-        super().__init__(actor.receive(sender, message), life)
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], life: Life, reply: Reply | None) -> None:
+        super().__init__(coroutine, life)
         self._reply = reply
         if reply is not None:
             reply.on_cancel = self.cancel
@@ -92,129 +330,22 @@ class Handling(Story):
             self._reply.answer(value)
 
     def failed(self, error: BaseException) -> None:
-        """Refuse; what is no refusal is a bug, which the asker and the world both hear of."""
-        refused = error if isinstance(error, Refused) else Refused(type(error).__name__, str(error))
+        """Refuse; what is no error of the world is a bug, which the asker and the whole run hear of."""
         if self._reply is not None:
-            self._reply.refuse(refused)
+            self._reply.refuse(error if isinstance(error, Refused) else Refused(type(error).__name__, str(error)))
         if not isinstance(error, TahoeError):
-            self._life.failed(error)
-
-    def cancelled(self, error: Cancelled) -> None:
-        """Nobody waits for the answer any more."""
+            super().failed(error)
 
 
-class Incarnation:
-    """One run of a node between boot and crash. Implements ``sim.context.Machine``."""
+class Later:
+    """A call that waits in a run queue."""
 
-    def __init__(self, node: Node, post: Post) -> None:
-        self.node = node
-        self.name = node.name
-        self.world = node.world
-        self.state = node.state
-        self.phantoms = False
-        self.life = node.world.life()
-        self._post = post
-        self._busy_until = 0.0
-        self._early: list[Handling] | None = []
-        self.context = SimContext(self, node.world.random(f"{node.name}/{node.boots}"))
-        self.actors: dict[Role, Actor] = {actor.role: actor for actor in node.recipe(self.context)}
-        self.world.spawn(self._start(), self.life)
+    __slots__ = ("_action", "_arguments")
 
-    async def _start(self) -> None:
-        for actor in self.actors.values():
-            await actor.start()
-        early, self._early = self._early, None
-        self.world.ready.extend(early or ())
+    def __init__(self, action: Callable[..., None], *arguments: Any) -> None:
+        self._action = action
+        self._arguments = arguments
 
-    def deliver(self, sender: NodeId, role: Role, message: Message, reply: Exchange | None) -> None:
-        """Start the handler of a message that arrived."""
-        if not self.life.alive:
-            return
-        actor = self.actors.get(role)
-        if actor is None:
-            if reply is not None:
-                reply.refuse(Refused("no-such-role", f"this node is no {role}"))
-            return
-        handling = Handling(actor, sender, message, reply, self.life)
-        if self._early is None:
-            self.world.ready.append(handling)
-        else:
-            self._early.append(handling)
-
-    # --- what the context asks for -------------------------------------------------------------------
-
-    def ask(self, to: Address, request: Request[Any], timeout: float, done: Callable[[Any], None]) -> Task:
-        """Send a request."""
-        delay = 0.0 if to.node == self.name else self._post.delay
-        exchange = Exchange(self.world, delay, done)
-        self.world.after(timeout, exchange.expire, Unanswered(to.node, timeout))
-        self.world.after(delay, self._arrive, to, request, exchange)
-        return exchange
-
-    def tell(self, to: Address, message: Message) -> None:
-        """Send a message."""
-        self.world.after(0.0 if to.node == self.name else self._post.delay, self._arrive, to, message, None)
-
-    def _arrive(self, to: Address, message: Message, reply: Exchange | None) -> None:
-        node = self._post.nodes.get(to.node)
-        if node is not None and node.incarnation is not None:
-            node.incarnation.deliver(self.name, to.role, message, reply)
-
-    def wall_time(self) -> float:
-        """What the node's clock shows."""
-        return EPOCH + self.world.now()
-
-    def busy(self, seconds: float) -> float:
-        """Occupy the processor after whatever occupies it now."""
-        self._busy_until = max(self._busy_until, self.world.now()) + seconds
-        return self._busy_until
-
-    def meet(self, node: NodeId, exchange_key: bytes) -> None:
-        """Remember a node's exchange key."""
-        self.node.contacts[node] = exchange_key
-
-    def presence(self, node: NodeId) -> bool | None:
-        """Whether a node is up."""
-        other = self._post.nodes.get(node)
-        return None if other is None else other.incarnation is not None
-
-    def announcement(self) -> bytes:
-        """Nothing to announce without an identity."""
-        return b""
-
-
-class Node:
-    """A machine in the world."""
-
-    def __init__(self, world: World, post: Post, name: NodeId, recipe: Recipe) -> None:
-        self.world = world
-        self.name = name
-        self.recipe = recipe
-        self.boots = 0
-        self.state: dict[str, bytes] = {}
-        self.contacts: dict[NodeId, bytes] = {}
-        self.incarnation: Incarnation | None = None
-        self._post = post
-        post.nodes[name] = self
-
-    def boot(self) -> None:
-        """Begin an incarnation."""
-        assert self.incarnation is None, f"{self.name} runs already"
-        self.boots += 1
-        self.incarnation = Incarnation(self, self._post)
-
-    def crash(self) -> None:
-        """End the incarnation, in the middle of whatever it does."""
-        incarnation, self.incarnation = self.incarnation, None
-        if incarnation is not None:
-            self.world.end(incarnation.life)
-
-    def actor(self, role: Role) -> Any:
-        """The actor of a role in the present incarnation."""
-        assert self.incarnation is not None, f"{self.name} is down"
-        return self.incarnation.actors[role]
-
-    def observe(self, story: Any) -> Promise[Any]:
-        """Run a story as one of this node's own; the promise breaks when the node crashes."""
-        assert self.incarnation is not None, f"{self.name} is down"
-        return self.world.observe(story, self.incarnation.life)
+    def step(self) -> None:
+        """Make the call."""
+        self._action(*self._arguments)

@@ -10,21 +10,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tahoe.sim.phantom import Phantom
+from tahoe.actors import coding
+from tahoe.actors.reading import read_shares
+from tahoe.actors.storage import shares_held
+from tahoe.sim.phantom import Patchwork, Phantom
+from tahoe.storage.disk import DiskStore
+from tahoe.storage.faulty import FaultyStore
+from tahoe.storage.memory import MemoryStore
+
+HOP = 33e-6
+"""To a thread and back."""
+SHA256 = 0.53e-9
+"""Hashing a byte."""
+SYNC = 0.004
+"""A file and its directory made durable, on a disk that others use, too."""
 
 
 class Price(NamedTuple):
-    """Seconds for each call and for each byte among its arguments."""
+    """What a call costs, in seconds.
 
-    call: float
+    ``call`` and ``byte`` (for each byte among its arguments) occupy the node's processor. ``wait`` passes
+    beside: a disk that syncs, which many calls may wait for at once.
+    """
+
+    call: float = HOP
     byte: float = 0.0
+    wait: float = 0.0
 
-    def of(self, arguments: Iterable[Any]) -> float:
-        """Seconds for a call with these arguments."""
+    def work(self, arguments: Iterable[Any]) -> float:
+        """Seconds of the processor for a call with these arguments."""
         return self.call + self.byte * sum(map(bulk, arguments)) if self.byte else self.call
 
 
-FREE = Price(0.0)
+FREE = Price(call=0.0)
 
 _prices: dict[Any, Price] = {}
 
@@ -33,7 +51,7 @@ def bulk(argument: object) -> int:
     """Bytes in an argument: its own length, or the sum over a sequence or mapping of such."""
     if isinstance(argument, (str, int, float)) or argument is None:
         return 0
-    if isinstance(argument, (bytes, bytearray, memoryview, Phantom)):
+    if isinstance(argument, (bytes, bytearray, memoryview, Phantom, Patchwork)):
         return len(argument)
     if isinstance(argument, Mapping):
         return sum(map(bulk, argument.values()))
@@ -55,3 +73,31 @@ def register_price(function: Callable[..., Any], price: Price) -> None:
 def price_of(function: Callable[..., Any]) -> Price:
     """The price of a function or bound method; ``FREE`` where none is registered."""
     return _prices.get(plain(function), FREE)
+
+
+def _register_coding() -> None:
+    """3-of-10: a byte of the file is encrypted, hashed twice, coded, and its 10/3 bytes of blocks are hashed."""
+    encoding = Price(byte=0.1e-9 + 2 * SHA256 + 0.2e-9 + 10 / 3 * SHA256)
+    register_price(coding.feed_key, Price(byte=SHA256))
+    register_price(coding.encode_segment, encoding)
+    register_price(coding.encode_small, encoding)
+    register_price(coding.encode_small_convergent, encoding._replace(byte=encoding.byte + SHA256))
+    register_price(coding.finish_file, Price(call=150e-6))
+    register_price(coding.decode_stretch, Price(byte=0.1e-9 + 2 * SHA256 + 0.2e-9))
+
+
+def _register_storage() -> None:
+    """Small reads come from the cache of the operating system; what promises durability waits for the disk."""
+    register_price(shares_held, Price())
+    register_price(read_shares, Price(call=80e-6))
+    for kind in (MemoryStore, DiskStore, FaultyStore):
+        register_price(kind.read, Price())
+        register_price(kind.store, Price(byte=1e-9, wait=SYNC))
+        register_price(kind.allocate, Price(wait=SYNC / 4))
+        register_price(kind.write, Price(byte=1e-9))
+        register_price(kind.close, Price(wait=SYNC))
+        register_price(kind.scrub, Price(call=1e-3))
+
+
+_register_coding()
+_register_storage()

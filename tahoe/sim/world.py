@@ -143,6 +143,7 @@ class World:
         self._deadlines: dict[float, Deadlines] = {}
         self._failures: list[BaseException] = []
         self._lives: dict[Life, None] = {}
+        self.stalled = 0.0
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -172,6 +173,10 @@ class World:
     def drop_deadlines(self, length: float) -> None:
         """Forget the deadlines of a length that nobody waits for any more."""
         self._deadlines.pop(length, None)
+
+    def stall(self, seconds: float) -> None:
+        """Delay what runs now: said by something that can't wait by itself, as a slow disk under a store."""
+        self.stalled += seconds
 
     # --- chance ---------------------------------------------------------------------------------
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tahoe.sim.coding  # noqa: F401  # registers the twins
 from tahoe.actors import coding
 from tahoe.actors.coding import ShareStretch
 from tahoe.actors.reading import ProofCache, read_shares
@@ -17,9 +16,12 @@ from tahoe.codec.capability import ImmutableRead
 from tahoe.codec.parameters import EncodingParameters
 from tahoe.errors import CorruptFile
 from tahoe.protocol import Lease, ReadShares, ShareFacts
+from tahoe.sim.coding import register
 from tahoe.sim.phantom import Phantom
 from tahoe.sim.twins import twin_of
 from tahoe.storage.memory import MemoryStore
+
+register()
 
 SECRET, KEY, INDEX = b"s" * 32, b"k" * 16, b"i" * 16
 LEASE = Lease(b"r" * 32, b"c" * 32)

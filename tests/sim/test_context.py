@@ -1,30 +1,27 @@
-"""The simulated Context, held to the suite that every Context must pass."""
+"""The simulated Context, held to the suite that every Context must pass, at every fidelity."""
 
 from __future__ import annotations
 
 import pytest
 
-from tahoe.protocol import STORAGE, Address, NodeId
-from tahoe.sim.node import Node, Post
-from tahoe.sim.world import World
+from tahoe.protocol import CLIENT, STORAGE, Address
 from tests.sim.context_conformance import ContextConformance, Oracle
-
-ALICE, BOB = NodeId("alice"), NodeId("bob")
+from tests.sim.support import make_nodes
 
 
 class SimBench:
-    def __init__(self):
-        self.world = World("bench")
-        post = Post(self.world)
-        self.alice = Node(self.world, post, ALICE, lambda _: ())
-        self.node = Node(self.world, post, BOB, lambda ctx: (Oracle(ctx),))
-        self.alice.boot()
-        self.node.boot()
+    def __init__(self, *, sealed):
+        nobody = lambda _: ()  # noqa: E731  # shorter than a def for nothing
+        self.nodes = make_nodes(
+            "bench", {"alice": nobody, "bob": lambda context: (Oracle(context(STORAGE)),)}, sealed=sealed
+        )
+        self.alice, self.node = self.nodes["alice"], self.nodes["bob"]
+        self.world = self.alice.world
         self.oracle = self.node.actor(STORAGE)
-        self.bob = Address(BOB, STORAGE)
+        self.bob = Address(self.node.name, STORAGE)
 
     def run(self, story):
-        return self.world.run(self.alice.observe(story(self.alice.incarnation.context)))
+        return self.world.run(self.alice.observe(story(self.alice.running.context(CLIENT))))
 
     def failure_of(self, story):
         with pytest.raises(Exception) as caught:  # noqa: PT011  # any error is what is asked for
@@ -33,6 +30,6 @@ class SimBench:
 
 
 class TestSimContext(ContextConformance):
-    @pytest.fixture
-    def bench(self):
-        return SimBench()
+    @pytest.fixture(params=[True, False], ids=["sealed", "plain"])
+    def bench(self, request):
+        return SimBench(sealed=request.param)

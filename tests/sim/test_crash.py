@@ -8,14 +8,11 @@ import pytest
 
 from tahoe.context import Actor, handles
 from tahoe.errors import Unanswered
-from tahoe.protocol import STORAGE, Address, Close, Closed, NodeId, RosterChanged
-from tahoe.sim.node import Node, Post
+from tahoe.protocol import CLIENT, STORAGE, Address, Close, Closed, RosterChanged
 from tahoe.sim.prices import Price, register_price
 from tahoe.sim.story import Crashed
-from tahoe.sim.world import Stuck, World
-
-SERVER, CLIENT = NodeId("server"), NodeId("client")
-DELAY = 0.01
+from tahoe.sim.world import Stuck
+from tests.sim.support import make_nodes
 
 
 class Counter(Actor):
@@ -38,31 +35,36 @@ class Counter(Actor):
 
 
 @pytest.fixture
-def world():
-    return World("crash")
+def nodes():
+    nodes = make_nodes("crash", {"server": lambda context: (Counter(context(STORAGE)),), "client": lambda _: ()})
+    return nodes["server"], nodes["client"]
 
 
 @pytest.fixture
-def nodes(world):
-    post = Post(world, DELAY)
-    server = Node(world, post, SERVER, lambda ctx: (Counter(ctx),))
-    client = Node(world, post, CLIENT, lambda _: ())
-    server.boot()
-    client.boot()
-    return server, client
+def world(nodes):
+    return nodes[0].world
+
+
+def hands(node):
+    """The Context of an actor in the node's present incarnation."""
+    return node.running.context(CLIENT)
+
+
+def address(node):
+    return Address(node.name, STORAGE)
 
 
 def test_a_crashed_stories_cleanup_reaches_nobody(world, nodes):
     server, client = nodes
-    ctx = client.incarnation.context
+    ctx = hands(client)
     effects = []
 
     async def story():
         try:
             await ctx.sleep(100.0)
         finally:
-            ctx.tell(Address(SERVER, STORAGE), RosterChanged(()))
-            ctx.ask_into(ctx.queue(), 0, Address(SERVER, STORAGE), Close(b"", b"", ()), timeout=1.0)
+            ctx.tell(address(server), RosterChanged(()))
+            ctx.ask_into(ctx.queue(), 0, address(server), Close(b"", b"", ()), timeout=1.0)
             ctx.spawn(another())
             await ctx.state.put("name", b"value")
             effects.append("state")
@@ -81,7 +83,7 @@ def test_a_crashed_stories_cleanup_reaches_nobody(world, nodes):
 
 def test_a_story_that_swallows_its_crash_still_does_nothing_more(world, nodes):
     _, client = nodes
-    ctx = client.incarnation.context
+    ctx = hands(client)
     seen = []
 
     async def stubborn():
@@ -101,7 +103,7 @@ def test_a_story_that_swallows_its_crash_still_does_nothing_more(world, nodes):
 
 def test_work_that_was_not_finished_at_the_crash_was_never_done(world, nodes):
     server, _ = nodes
-    ctx = server.incarnation.context
+    ctx = hands(server)
     disk = []
 
     def write(value):
@@ -122,7 +124,7 @@ def test_work_that_was_not_finished_at_the_crash_was_never_done(world, nodes):
 
 def test_a_state_write_under_way_at_the_crash_leaves_the_old_value(world, nodes):
     _, client = nodes
-    ctx = client.incarnation.context
+    ctx = hands(client)
 
     async def story():
         await ctx.state.put("name", b"old")
@@ -133,23 +135,23 @@ def test_a_state_write_under_way_at_the_crash_leaves_the_old_value(world, nodes)
     world.run(1.0015)
     client.crash()
     world.run(1.0)
-    assert client.state == {"name": b"old"}
+    assert client.state == {"client/name": b"old"}
 
 
 def test_state_survives_a_crash_and_memory_does_not(world, nodes):
     server, _ = nodes
     server.actor(STORAGE).closed = 7
-    world.run(server.observe(server.incarnation.context.state.put("name", b"value")))
+    world.run(server.observe(hands(server).state.put("name", b"value")))
     server.crash()
     server.boot()
-    assert world.run(server.observe(server.incarnation.context.state.get("name"))) == b"value"
+    assert world.run(server.observe(hands(server).state.get("name"))) == b"value"
     assert server.actor(STORAGE).closed == 0
 
 
 def test_asking_a_crashed_node_ends_unanswered(world, nodes):
     server, client = nodes
-    ctx = client.incarnation.context
-    answer = client.observe(ctx.ask(Address(SERVER, STORAGE), Close(b"", b"", (1,)), timeout=5.0))
+    ctx = hands(client)
+    answer = client.observe(ctx.ask(address(server), Close(b"", b"", (1,)), timeout=5.0))
     world.run(0.5)
     server.crash()
     with pytest.raises(Unanswered):
@@ -158,8 +160,8 @@ def test_asking_a_crashed_node_ends_unanswered(world, nodes):
 
 def test_the_answer_to_a_question_of_an_earlier_incarnation_is_nobodys(world, nodes):
     server, client = nodes
-    ctx = client.incarnation.context
-    answer = client.observe(ctx.ask(Address(SERVER, STORAGE), Close(b"", b"", (1,)), timeout=5.0))
+    ctx = hands(client)
+    answer = client.observe(ctx.ask(address(server), Close(b"", b"", (1,)), timeout=5.0))
     world.run(0.5)
     client.crash()
     client.boot()
@@ -170,6 +172,7 @@ def test_the_answer_to_a_question_of_an_earlier_incarnation_is_nobodys(world, no
 
 
 def test_waiting_for_what_nothing_will_bring_is_an_error_and_no_hang(world):
+    world.close()
     with pytest.raises(Stuck):
         world.run(world.promise())
 
@@ -190,7 +193,7 @@ def test_awaiting_something_foreign_fails_with_a_word_that_helps(world, nodes):
 
 def test_closing_the_world_unwinds_every_story_at_once(world, nodes):
     _, client = nodes
-    ctx = client.incarnation.context
+    ctx = hands(client)
     ends = []
 
     async def story():

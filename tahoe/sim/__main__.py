@@ -1,0 +1,83 @@
+"""``python -m tahoe.sim``: show a run, hunt for failures with many seeds, measure speed."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import click
+
+from tahoe.sim import showcase, speed, swarm
+from tahoe.sim.faults import load_schedule, save_schedule
+from tahoe.sim.plan import draw
+
+
+@click.group()
+def main() -> None:
+    """The simulated grid."""
+
+
+@main.command()
+@click.argument("seed", type=int)
+def trace(seed: int) -> None:
+    """Print a small busy run, and the hash that every interpreter must arrive at."""
+    click.echo(f"hash {showcase.run(seed, click.echo)}")
+
+
+@main.command("swarm")
+@click.option("--seeds", default="0-199", show_default=True, help="One seed, or first-last.")
+@click.option("--workers", default=1, show_default=True, help="Processes.")
+@click.option(
+    "--faults", type=click.Path(exists=True, path_type=Path), help="Replay this schedule instead of the seed's."
+)
+@click.option(
+    "--save-faults", type=click.Path(path_type=Path), help="Write the schedule of the first seed to this file."
+)
+def hunt(seeds: str, workers: int, faults: Path | None, save_faults: Path | None) -> None:
+    """Run a random world, workload and faults for every seed; fail with the command that replays a failure."""
+    first, _, last = seeds.partition("-")
+    numbers = range(int(first), int(last or first) + 1)
+    if save_faults is not None:
+        save_schedule(draw(numbers[0]).faults, save_faults)
+    schedule = load_schedule(faults) if faults is not None else None
+    if workers > 1:
+        with ProcessPoolExecutor(workers) as pool:
+            failed = _report(pool.map(swarm.attempt, numbers, [schedule] * len(numbers), chunksize=4))
+    else:
+        failed = _report(swarm.attempt(number, schedule) for number in numbers)
+    if failed:
+        raise SystemExit(1)
+
+
+def _report(verdicts: swarm.Verdicts) -> bool:
+    """Print what came of each seed as it comes; True if any failed."""
+    total = swarm.Verdict(0)
+    failed = False
+    for verdict in verdicts:
+        if verdict.failure:
+            failed = True
+            click.echo(f"seed {verdict.seed} FAILED: {verdict.failure}")
+            click.echo(f"    replay: python -m tahoe.sim swarm --seeds {verdict.seed}")
+        total = total + verdict
+    click.echo(total.summary())
+    return failed
+
+
+@main.command("speed")
+@click.option("--clients", default=100, show_default=True)
+@click.option("--servers", default=1000, show_default=True)
+@click.option("--uploads", default=10_000, show_default=True)
+@click.option("--size", default=100_000, show_default=True, help="Bytes of a file.")
+def gauge(clients: int, servers: int, uploads: int, size: int) -> None:
+    """Measure uploads at phantom fidelity, and the ratio of messages to a bare heap's pushes and pops."""
+    figures = speed.measure(speed.Load(clients, servers, uploads, size))
+    click.echo(f"built in                {figures.building:10.1f} s")
+    click.echo(f"{uploads} uploads in      {figures.running:10.1f} s ({figures.simulated:.1f} s simulated)")
+    click.echo(f"messages                {figures.messages:10} ({figures.messages / uploads:.0f} per upload)")
+    click.echo(f"messages per second     {figures.rate:10.0f}")
+    click.echo(f"bare heap, push and pop {figures.heap:10.0f} per second")
+    click.echo(f"ratio                   {figures.ratio:10.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""How a simulated grid is made: its options, its keys, and the recipe for the actors of every node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+
+from tahoe.actors.client import Client, ClientTerms
+from tahoe.actors.introducer import Introducer
+from tahoe.actors.membership import IntroducerContact, Membership
+from tahoe.actors.storage import StorageServer, Upkeep
+from tahoe.actors.terms import Limits, Patience
+from tahoe.context import Actor
+from tahoe.policy.placement import SPREAD, PlacementPolicy
+from tahoe.protocol import CLIENT, INTRODUCER, MEMBER, STORAGE, Encoding
+from tahoe.session.identity import GridKey, Identity
+from tahoe.session.settings import GridAccess, Settings
+from tahoe.session.statement import ENCODING_STATEMENT, GridStatement, encode_encoding, sign_statement
+from tahoe.sim import coding
+from tahoe.sim.disks import Disk, MemoryPlatter, Platter
+from tahoe.sim.network import Access, Terms
+from tahoe.sim.node import Contexts, Profile, Recipe
+from tahoe.sim.world import World
+
+Fidelity = Literal["wire", "message", "phantom"]
+"""wire: sealed bytes. message: typed objects with their true sizes. phantom: contents are sizes, too."""
+
+
+def near(_: str) -> Access:
+    """Every node a millisecond from the broker, on a line without limits."""
+    return Access()
+
+
+def nowhere(_: str) -> str:
+    """Nodes that say nothing of where they are."""
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class GridOptions:
+    """What a grid is like, beyond how many nodes it has.
+
+    Args:
+        fidelity: how much of the grid is real.
+        encoding: k, happy and N, as the grid's statement says.
+        introducers: how many; with none, ``acquainted`` must be true.
+        acquainted: clients know every server from the start, as restarted clients do; a world of a
+            thousand servers is then built without a million announcements being sent.
+        access: the line of each node, by nickname.
+        terms: the broker's.
+        settings: of all sessions (``sealed`` follows from the fidelity).
+        limits: of clients' uploads; ``segment`` is the largest segment.
+        patience: of clients' uploads.
+        policy: by which clients place shares.
+        platter: what the disk of a storage server keeps its bytes on.
+        upkeep: when servers sweep and scrub.
+        location: of each node, by nickname.
+        traced: keep a trace and its hash.
+    """
+
+    fidelity: Fidelity = "wire"
+    encoding: Encoding = field(default_factory=Encoding)
+    introducers: int = 1
+    acquainted: bool = False
+    access: Callable[[str], Access] = near
+    terms: Terms = field(default_factory=Terms)
+    settings: Settings = field(default_factory=Settings)
+    limits: Limits = field(default_factory=Limits)
+    patience: Patience = field(default_factory=Patience)
+    policy: PlacementPolicy = SPREAD
+    platter: Callable[[], Platter] = MemoryPlatter
+    upkeep: Upkeep = field(default_factory=Upkeep)
+    location: Callable[[str], str] = nowhere
+    traced: bool = False
+
+
+class Blueprint:
+    """The keys of a grid and of its nodes, and what each node is made of.
+
+    Args:
+        world: whose seed the keys follow from.
+        names: nicknames of all nodes; what stands before the dash is the kind.
+        options: of the grid.
+    """
+
+    def __init__(self, world: World, names: list[str], options: GridOptions) -> None:
+        coding.register()
+        rng = world.random("grid")
+        self.options = options
+        self.key = GridKey.from_seed(rng.randbytes(32))
+        access = GridAccess(self.key.grid_id, rng.randbytes(32))
+        settings = msgspec.structs.replace(options.settings, sealed=options.fidelity == "wire")
+        self.profiles = {
+            name: Profile(name, Identity.from_seed(rng.randbytes(32)), access, settings, options.location(name))
+            for name in names
+        }
+        self.introducers = tuple(
+            IntroducerContact(profile.identity.node, profile.identity.exchange_public)
+            for name, profile in self.profiles.items()
+            if kind_of(name) == "introducer"
+        )
+        encoding = GridStatement(ENCODING_STATEMENT, 1, encode_encoding(options.encoding))
+        self.statements = (sign_statement(self.key, encoding),)
+
+    def recipe(self, name: str, disks: dict[str, Disk]) -> Recipe:
+        """What makes the actors of a node, on the disk that it has at that time."""
+
+        def server(contexts: Contexts) -> list[Actor]:
+            store = disks[name].mount()
+            return [self._member(contexts), StorageServer(contexts(STORAGE), store, self.options.upkeep)]
+
+        def client(contexts: Contexts) -> list[Actor]:
+            member = self._member(contexts)
+            return [member, Client(contexts(CLIENT), member, self._client_terms(name))]
+
+        return {"introducer": self._introducer, "server": server, "client": client}[kind_of(name)]
+
+    def _member(self, contexts: Contexts) -> Membership:
+        return Membership(contexts(MEMBER), self.key.public_key, self.introducers)
+
+    def _introducer(self, contexts: Contexts) -> list[Actor]:
+        return [Introducer(contexts(INTRODUCER), self.key.public_key, self.statements)]
+
+    def _client_terms(self, name: str) -> ClientTerms:
+        lease_master = sha256(b"lease master" + self.profiles[name].identity.seed).digest()
+        return ClientTerms(lease_master, self.options.limits, self.options.patience, self.options.policy)
+
+
+def kind_of(name: str) -> str:
+    """``introducer``, ``server`` or ``client``."""
+    return name.split("-", maxsplit=1)[0]

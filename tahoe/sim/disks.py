@@ -1,0 +1,114 @@
+"""What outlives a storage server's incarnations: its disk, and the store that each of them opens on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, Protocol, cast
+
+from tahoe.storage.disk import DiskStore
+from tahoe.storage.faulty import FaultyStore, Schedule
+from tahoe.storage.filesystem import VolatileFileSystem
+from tahoe.storage.memory import MemoryStore
+from tahoe.storage.store import ShareStore
+
+
+class Platter(Protocol):
+    """A disk: what a store is opened on."""
+
+    def open(self) -> ShareStore:
+        """The store of a new incarnation, with what the disk kept."""
+
+    def kill(self) -> None:
+        """The process is gone, in the middle of what it did."""
+
+    def lose_power(self, chance: Random) -> None:
+        """So is the power: chance decides about what was not synced."""
+
+
+class MemoryPlatter:
+    """A disk that keeps everything it was given, whatever happens. Quick, and holds phantoms."""
+
+    def __init__(self) -> None:
+        self._store = MemoryStore()
+
+    def open(self) -> ShareStore:
+        """The one store there is."""
+        return self._store
+
+    def kill(self) -> None:
+        """Nothing is lost."""
+
+    def lose_power(self, chance: Random) -> None:
+        """Nothing is lost."""
+
+
+class VolatilePlatter:
+    """The real store's files on the file system that keeps only what was synced."""
+
+    def __init__(self) -> None:
+        self._filesystem = VolatileFileSystem()
+
+    def open(self) -> ShareStore:
+        """The real store, which recovers from however its last run ended."""
+        return DiskStore(self._filesystem).open()
+
+    def kill(self) -> None:
+        """Open files are gone; what was written is there."""
+        self._filesystem.kill()
+
+    def lose_power(self, chance: Random) -> None:
+        """What was not synced is gone, or not, or half."""
+        self._filesystem.crash(chance)
+
+
+class Mounted:
+    """The store of one incarnation, which faults may come before: whatever is called goes to ``current``."""
+
+    def __init__(self, store: ShareStore) -> None:
+        self.current = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.current, name)
+
+
+class Disk:
+    """A disk in a server, with the faults that it has now.
+
+    Args:
+        platter: what keeps the bytes.
+        stall: is told the seconds by which a slow disk delays what runs now.
+    """
+
+    def __init__(self, platter: Platter, stall: Callable[[float], None]) -> None:
+        self.platter = platter
+        self._stall = stall
+        self._faults: dict[int, Schedule] = {}
+        self._count = 0
+        self._sound: ShareStore | None = None
+        self._mounted: Mounted | None = None
+
+    def mount(self) -> ShareStore:
+        """The store of a new incarnation; faults stay where they are."""
+        self._sound = self.platter.open()
+        self._mounted = Mounted(self._sound)
+        self._spoil()
+        return cast("ShareStore", self._mounted)
+
+    def add_faults(self, faults: Schedule) -> int:
+        """Let the store misbehave until ``remove_faults`` of the number returned."""
+        self._count += 1
+        self._faults[self._count] = faults
+        self._spoil()
+        return self._count
+
+    def remove_faults(self, number: int) -> None:
+        """End some faults."""
+        self._faults.pop(number, None)
+        self._spoil()
+
+    def _spoil(self) -> None:
+        if self._mounted is None or self._sound is None:
+            return
+        faults = tuple(fault for schedule in self._faults.values() for fault in schedule)
+        self._mounted.current = FaultyStore(self._sound, faults, self._stall) if faults else self._sound

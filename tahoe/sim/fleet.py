@@ -1,0 +1,112 @@
+"""The nodes of a simulated grid by nickname, and everything that can happen to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from tahoe.sim.disks import Disk, Platter
+from tahoe.sim.network import Network, Trouble
+from tahoe.sim.node import Node
+from tahoe.sim.trace import Trace
+from tahoe.sim.world import World
+from tahoe.storage.faulty import Schedule as StoreFaults
+
+
+@dataclass(slots=True, eq=False)
+class Fleet:
+    """Implements ``faults.Victim``.
+
+    Args:
+        world: whose clock runs.
+        network: between the nodes.
+        nodes: by nickname.
+        disks: of the storage servers, by nickname.
+        platter: makes what an empty disk keeps its bytes on.
+        trace: where what happens is recorded, if anywhere.
+    """
+
+    world: World
+    network: Network
+    nodes: dict[str, Node]
+    disks: dict[str, Disk]
+    platter: Callable[[], Platter]
+    trace: Trace | None = None
+
+    def record(self, kind: str, *facts: object) -> None:
+        """Note in the trace that something happened."""
+        if self.trace is not None:
+            self.trace.record(kind, *facts)
+
+    def crash(self, node: str, *, power: bool = False) -> None:
+        """End a node's process, and with ``power`` lose what its disk had not synced; a node that is down stays down."""
+        if self.nodes[node].incarnation is None:
+            return
+        self.record("crash", node, "power" if power else "")
+        self.nodes[node].crash()
+        disk = self.disks.get(node)
+        if disk is not None and power:
+            disk.platter.lose_power(self.world.random(f"{node}/power/{self.nodes[node].boots}"))
+        elif disk is not None:
+            disk.platter.kill()
+
+    def restart(self, node: str, *, empty_disk: bool = False) -> None:
+        """Start a node anew, from what its disk kept or from nothing; one that runs is crashed first."""
+        self.crash(node)
+        if empty_disk:
+            self.nodes[node].state.clear()
+            if node in self.disks:
+                self.disks[node] = self.new_disk()
+        self.record("restart", node, "empty" if empty_disk else "")
+        self.nodes[node].boot()
+
+    def new_disk(self) -> Disk:
+        """An empty disk."""
+        return Disk(self.platter(), self.world.stall)
+
+    def pause(self, node: str, seconds: float) -> None:
+        """Stop a node's process for a while."""
+        incarnation = self.nodes[node].incarnation
+        if incarnation is not None:
+            self.record("pause", node, seconds)
+            incarnation.life.pause()
+            self.world.after(seconds, incarnation.life.resume)
+
+    def partition(self, label: str, senders: Iterable[str], receivers: Iterable[str]) -> None:
+        """Let nothing through from one group to another."""
+        self.record("partition", label)
+        self.network.cut(label, self._ids(senders), self._ids(receivers))
+
+    def heal(self, label: str) -> None:
+        """Undo a partition."""
+        self.record("heal", label)
+        self.network.heal(label)
+
+    def trouble(self, nodes: Iterable[str], trouble: Trouble | None) -> None:
+        """Let the wires of nodes misbehave, or behave again."""
+        for node in nodes:
+            self.record("weather", node, trouble)
+            for wire in self.network.wires_of(self.nodes[node].name):
+                wire.trouble = trouble
+
+    def set_clock(self, node: str, *, offset: float, rate: float) -> None:
+        """Set a node's clock off, and let it run faster or slower."""
+        self.record("clock", node, offset, rate)
+        self.nodes[node].set_clock(offset, rate)
+
+    def disk_faults(self, node: str, faults: StoreFaults, seconds: float) -> None:
+        """Let a node's store misbehave for a while; 0 seconds: for ever."""
+        self.record("disk", node, *faults)
+        disk = self.disks[node]
+        number = disk.add_faults(faults)
+        if seconds:
+            self.world.after(seconds, disk.remove_faults, number)
+
+    def stop_broker(self, seconds: float) -> None:
+        """Take the broker down for a while."""
+        self.record("broker", "down", seconds)
+        self.network.stop_broker()
+        self.world.after(seconds, self.network.start_broker)
+
+    def _ids(self, nicknames: Iterable[str]) -> list[str]:
+        return [self.nodes[nickname].name for nickname in nicknames]
