@@ -127,6 +127,7 @@ class Shelves:
             for number in arrivals:
                 self._withdraw(storage_index, number)
             raise
+        self.doubtful.difference_update((storage_index, number) for number in arrivals)
 
     def replace(self, storage_index: bytes, number: int, path: str) -> None:
         """Let a synced file take a share's place, durably. The index's lock is held."""
@@ -219,10 +220,11 @@ class Shelves:
         self._folders.settle(folder)
 
     def _withdraw(self, storage_index: bytes, number: int) -> None:
-        """Hide a share whose name may not be durable; best, remove it."""
+        """Remove a share whose name may not be durable; hide it if even that fails."""
         self._forget(storage_index, number)
         try:
             self._filesystem.unlink(path_of(storage_index, number))
+            self._filesystem.sync_directory(folder_of(storage_index))
         except FileNotFoundError:
             return
         except OSError:
