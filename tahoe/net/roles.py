@@ -6,15 +6,22 @@ not open themselves: the store of a storage server.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from tahoe.actors.client import Client, ClientTerms
+from tahoe.actors.download import Habits, ReadingRoom
+from tahoe.actors.fetching import Habits
 from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
 from tahoe.actors.storage import StorageServer, Upkeep
+from tahoe.actors.terms import Limits
 from tahoe.context import Actor
 from tahoe.net.config import StorageSection
 from tahoe.net.incarnation import Crew, Papers, Quarters
-from tahoe.protocol import INTRODUCER, MEMBER, STORAGE
+from tahoe.net.keys import load_secret
+from tahoe.protocol import CLIENT, INTRODUCER, MEMBER, STORAGE
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.filesystem import RealFileSystem
 from tahoe.storage.store import StoreOptions
@@ -24,19 +31,37 @@ def build_crew(quarters: Quarters) -> Crew:
     """The actors of a node. Opens its store.
 
     Raises:
-        BadConfiguration: the store or a statement can't be used.
+        BadConfiguration: the store, a secret or a statement can't be used.
     """
     papers = quarters.papers
-    actors: list[Actor] = []
+    roles = papers.config.roles
+    member = _member(quarters)
+    actors: list[Actor] = [member]
     store: DiskStore | None = None
-    if INTRODUCER in papers.config.roles:
-        actors.append(_introducer(quarters))
-    if STORAGE in papers.config.roles:
+    client: Client | None = None
+    if INTRODUCER in roles:
+        actors.insert(0, _introducer(quarters))
+    if STORAGE in roles:
         store = open_store(papers.directory.path, papers.config.storage)
         actors.append(StorageServer(quarters.context(STORAGE), store, _upkeep(papers.config.storage)))
-    member = _member(quarters)
-    actors.append(member)
-    return Crew(tuple(actors), store.space if store else None, store.shut if store else None)
+    if CLIENT in roles:
+        client = Client(quarters.context(CLIENT), member, _terms(papers))
+        actors.append(client)
+    return Crew(
+        actors=tuple(actors),
+        space=store.space if store else None,
+        leave=store.shut if store else None,
+        refit=partial(fit_messages, client) if client else None,
+    )
+
+
+def fit_messages(client: Client, packet_bytes: int) -> None:
+    """Let a client's next transfers keep to smaller messages; what its downloads share stays shared."""
+    terms = client.terms
+    habits = replace(terms.room.habits, message=packet_bytes)
+    client.terms = replace(
+        terms, limits=replace(terms.limits, message=packet_bytes), room=replace(terms.room, habits=habits)
+    )
 
 
 def open_store(directory: Path, section: StorageSection) -> DiskStore:
@@ -64,6 +89,26 @@ def _member(quarters: Quarters) -> Membership:
     papers = quarters.papers
     return Membership(
         quarters.context(MEMBER), papers.card.public_key, _contacts(papers), papers.config.client.bounds()
+    )
+
+
+def _client(quarters: Quarters, member: Membership) -> Client:
+    papers = quarters.papers
+    message = papers.config.network.message_size
+    terms = ClientTerms(
+        lease_master=load_secret(papers.directory.lease_secret),
+        limits=Limits(message=message),
+        room=ReadingRoom(habits=Habits(message=message)),
+    )
+    return Client(quarters.context(CLIENT), member, terms)
+
+
+def _terms(papers: Papers) -> ClientTerms:
+    message = papers.config.network.message_size
+    return ClientTerms(
+        lease_master=load_secret(papers.directory.lease_secret),
+        limits=Limits(message=message),
+        room=ReadingRoom(habits=Habits(message=message)),
     )
 
 
