@@ -145,7 +145,8 @@ class Reader:
         """
         envelope = self._read_envelope(data)
         try:
-            envelope.body = self._read_body(envelope.body)
+            body: Any = self._read_body(envelope.body)
         except msgspec.DecodeError:
-            envelope.body = UNKNOWN
+            body = UNKNOWN
+        envelope.body = body
         return envelope

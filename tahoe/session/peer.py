@@ -55,7 +55,7 @@ LONGEST_WORK: Final = 24 * 3600.0
 """Seconds that a request may take, whatever its asker says."""
 
 _SILENT_TRIES: Final = 2
-"""Repetitions without hearing anything at all, after which the session is taken for lost."""
+"""Repetitions after which silence makes us doubt the session."""
 
 
 class Telling:
@@ -152,10 +152,11 @@ class Reply:
 class Stall:
     """The peer's credit is used up and messages wait; this says so until there is more."""
 
-    __slots__ = ("peer", "tries")
+    __slots__ = ("peer", "since", "tries")
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, since: float) -> None:
         self.peer = peer
+        self.since = since
         self.tries = 0
 
     def again(self, now: float) -> None:
@@ -300,8 +301,8 @@ class Peer:
             return
         if not desk.waits_unsent(self.node):
             asking.tries += 1
-            if asking.tries >= _SILENT_TRIES and self._heard < asking.sent_at:
-                self.meeting.begin(now)
+            if asking.tries >= _SILENT_TRIES:
+                self._doubt_session(now, asking.sent_at)
             if asking.size > desk.settings.bulk_bytes:
                 self._say(PROBE, asking.ticket)
             elif asking not in self._waiting and (self.current is None or not self._launch(now, self.current, asking)):
@@ -420,7 +421,7 @@ class Peer:
         if self.current is None:
             self.meeting.begin(now)
         elif self._stall is None:
-            self._stall = Stall(self)
+            self._stall = Stall(self, now)
             self.say_stalled(now, self._stall)
 
     def _pump(self, now: float) -> None:
@@ -439,7 +440,7 @@ class Peer:
         for thing in sent:
             del self._waiting[thing]
         if self._waiting and self._stall is None and self.current is not None:
-            self._stall = Stall(self)
+            self._stall = Stall(self, now)
             self.say_stalled(now, self._stall)
         elif sent and self._waiting and self._stall is not None:
             self._stall.tries = 0
@@ -452,6 +453,8 @@ class Peer:
             if stall is self._stall:
                 self._stall = None
             return
+        if stall.tries >= _SILENT_TRIES:
+            self._doubt_session(now, stall.since)
         wanted = next(iter(self._waiting)).size
         self._say(CREDIT, max(wanted, 1))
         self.desk.repetitions.add(now, self.desk.ladder.wait(self.level, stall.tries), stall)
@@ -483,11 +486,14 @@ class Peer:
         if session is None or session.id != session_id:
             session = self._other_session(now, session_id)
         envelope = session.open(channel, packet)
-        self._heard = now
         if not session.confirmed:
             session.confirmed = True
             if session is not self.current and session is not self._previous:
                 self.meeting.confirmed(now)
+        if session is self.current:
+            self._heard = now
+        else:
+            self._hint(now)
         if envelope.lowest > self._their_lowest:
             self._forget_answers(envelope.lowest)
         kind = envelope.kind
@@ -516,7 +522,19 @@ class Peer:
         """The peer talks on a session that we don't know: bring it to one that we both know."""
         if self.current is None:
             self.meeting.begin(now)
-        elif now - self._hinted >= self.desk.ladder.wait(self.level, 0) or self._hinted < 0:
+        else:
+            self._hint(now)
+
+    def _doubt_session(self, now: float, since: float) -> None:
+        """Something was repeated in vain since then: if nothing at all is heard, the session may be lost."""
+        if now - max(self._heard, since) >= self.desk.ladder.wait(self.level, 1):
+            self.meeting.begin(now)
+
+    def _hint(self, now: float) -> None:
+        """Say something on the current session, which the peer seems not to talk on yet; if that is in vain, begin anew."""
+        if self._hinted < 0 or now - self._hinted >= self.desk.ladder.wait(self.level, 0):
+            if self._heard < self._hinted:
+                self.meeting.begin(now)
             self._hinted = now
             self._say(CREDIT)
 
@@ -708,6 +726,8 @@ class Peer:
             self._start_over()
         self.current = session
         self._their_life = session.life
+        self._heard = now
+        self._hinted = -1.0
         self._stall = None
         self._trouble = ""
         self.desk.half_open.pop(self.node, None)

@@ -1,6 +1,6 @@
 """How quick sessions are: microseconds per ask with its answer, and megabytes per second of sealed bulk.
 
-Run it by hand: ``python tests/session/speed.py``. An ask is measured as a simulator would run it: ask,
+Run it by hand: ``python -m tests.session.speed``. An ask is measured as a simulator would run it: ask,
 transmit, receive, deliver, answer, transmit, receive, done, through two endpoints, with nothing between them.
 The figures are also printed as a ratio to one push and pop of a heap of a thousand, since machines differ.
 """
@@ -8,14 +8,10 @@ The figures are also printed as a ratio to one push and pop of a heap of a thous
 from __future__ import annotations
 
 import heapq
-import sys
 import time
-from pathlib import Path
 from random import Random
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-
-from pair import Pair
+from tests.session.pair import Pair
 
 from tahoe.protocol import STORAGE, Address, HaveShares, SharesHeld, Space, Write, Written
 from tahoe.session.settings import Settings
