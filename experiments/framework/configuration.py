@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def build(kind: type[Any], *layers: Mapping[str, Any]) -> Any:
         _check_keys(kind, layer)
         changes.update(layer)
     try:
-        return msgspec.convert(changes, kind)
+        return replace(msgspec.convert(changes, kind))  # made by its own __init__, which sets the defaults, too
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$.")
         place = path.rstrip("`") or "configuration"
