@@ -164,7 +164,9 @@ class FaultyStore:
         if not self._content_faults(storage_index, number):
             return self._store.scrub(storage_index, number)
         content = self._read(storage_index, number, 0, _WHOLE)
-        if not isinstance(content, bytes) and content != self._store.read(storage_index, number, 0, _WHOLE):
+        if not isinstance(content, bytes) and content != cast(
+            "Content", self._store.read(storage_index, number, 0, _WHOLE)
+        ):
             return Verdict(number, "it is not what was written")  # rot in what stands for no bytes shows in no hash
         try:
             return check_content(number, content)

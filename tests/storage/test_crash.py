@@ -283,11 +283,11 @@ def failing(number: int, calls: range, call: int, verb: str) -> OSError | None:
 def test_an_expiry_across_two_sectors_never_falls_back():
     size = 512 - 12 - 70  # the border is after the second byte of the four
     for new in (0x65_80_FF_FF, 0x65_81_00_00, 0x66_00_00_01):
-        for seed in range(40):
+        for seed in range(150):
             disk = VolatileFileSystem()
             store = opened(disk)
             store.store(index(0), {0: bytes(size)}, lease(), 0x65_80_F0_FF - PERIOD)
-            call = disk.calls + 1 + seed % 8
+            call = disk.calls + 1 + seed % 15
             disk.trouble = partial(cut_off, call)
             with suppress(PowerLoss):
                 store.add_lease(index(0), lease(), 1, new - PERIOD)
