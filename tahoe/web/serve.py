@@ -29,7 +29,8 @@ def listen(address: str, port: int) -> socket.socket:
         BadConfiguration: that can't be done.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol spelled out, or asyncio leaves Nagle's algorithm on: 40 ms more for every small answer.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
