@@ -293,6 +293,7 @@ class Connection:
     def _watch(self) -> None:
         """Hear from paho before aiomqtt does: of packets, of the broker's limit, of the reason for an end."""
         client = self._paho
+        client.disable_logger()  # it formats two lines a packet for a logger that drops them
         client.on_message = self._note_message
         client.on_publish = None
         client.on_connect = _both(self._note_limit, client.on_connect)

@@ -74,11 +74,13 @@ class Crew(NamedTuple):
         actors: in the order in which they start.
         space: tells the room on the node's storage; may block. None where there is no storage.
         leave: called last of all, when no actor works any more; may block.
+        refit: called with the largest packet, in bytes, when the broker turns out to refuse larger ones.
     """
 
     actors: tuple[Actor, ...]
     space: Callable[[], Space] | None = None
     leave: Callable[[], None] | None = None
+    refit: Callable[[int], None] | None = None
 
 
 class Quarters(Protocol):
@@ -337,7 +339,15 @@ class Incarnation:
         self._presences.forget_all()
 
     def limit_fell(self, packet_bytes: int) -> None:
-        """The broker refuses packets of the configured size."""
+        """The broker refuses packets of the size so far.
+
+        What is begun from now on keeps to smaller ones. What is under way was made for larger ones and would
+        never arrive, so it ends now rather than when its time is over.
+        """
+        if self._crew.refit is not None:
+            self._crew.refit(packet_bytes)
+        for node in self._contacts:
+            self.endpoint.forget(self._loop.time(), node)
 
 
 def _settings(config: NodeConfig) -> Settings:

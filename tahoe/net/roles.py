@@ -12,7 +12,6 @@ from pathlib import Path
 
 from tahoe.actors.client import Client, ClientTerms
 from tahoe.actors.download import Habits, ReadingRoom
-from tahoe.actors.fetching import Habits
 from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
 from tahoe.actors.storage import StorageServer, Upkeep

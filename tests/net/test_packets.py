@@ -9,13 +9,13 @@ def lose(limit, *, too_large=False):
     return limit.lost(too_large=too_large)
 
 
-def test_two_losses_in_a_row_after_large_packets_halve_the_limit():
+def test_two_losses_in_a_row_after_large_packets_quarter_the_limit():
     limit = PacketLimit(LARGE)
     limit.sent(0.0, LARGE)
     assert not lose(limit)
     limit.sent(1.0, LARGE)
     assert lose(limit)
-    assert limit.bytes == LARGE // 2
+    assert limit.bytes == LARGE // 4
 
 
 def test_a_loss_without_large_packets_convicts_nobody():
@@ -61,7 +61,7 @@ def test_a_broker_that_says_why_is_believed_at_once():
     assert lose(limit, too_large=True)
 
 
-def test_the_limit_ends_halving_at_what_every_broker_carries():
+def test_the_limit_ends_falling_at_what_every_broker_carries():
     limit = PacketLimit(LARGE)
     losses = 0
     while limit.bytes > SMALLEST_LIMIT:
@@ -69,7 +69,7 @@ def test_the_limit_ends_halving_at_what_every_broker_carries():
         lose(limit)
         losses += 1
     assert limit.bytes == SMALLEST_LIMIT
-    assert losses == 10
+    assert losses == 6
     limit.sent(100.0, SMALLEST_LIMIT)
     assert not lose(limit)
 

@@ -238,8 +238,8 @@ async def test_a_broker_that_refuses_large_packets_without_a_word_gets_smaller_o
                 await alice.connected()
                 alice.transport.send(alice.node, "bulk", bytes(alice.transport.packet_bytes))
                 await asyncio.sleep(0.05)
-        assert alice.listener.limits == [256 * 1024, 128 * 1024, 64 * 1024]
-        assert alice.listener.losses == 6
+        assert alice.listener.limits == [128 * 1024, 32 * 1024]
+        assert alice.listener.losses == 4
         await reaches(alice, alice, bytes(1000), "in")
     broker.kill()
 
