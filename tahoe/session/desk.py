@@ -6,136 +6,20 @@ expected (asks beyond it wait in line), and the bytes of answers that are kept f
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Callable
 from random import Random
-from typing import Any, Final, Protocol
+from typing import Protocol
 
-from tahoe.errors import Refused, Unanswered
-from tahoe.protocol import Answer, Message, NodeId, Request, Role
+from tahoe.protocol import NodeId
+from tahoe.session.asking import Asking, Outcome
 from tahoe.session.credit import Budget
 from tahoe.session.envelope import CHANNELS, CONTROL, Packet
 from tahoe.session.handshake import Handshakes
+from tahoe.session.host import Host
 from tahoe.session.pace import Bucket
 from tahoe.session.settings import Settings
-from tahoe.session.waits import Alarm, Waiting, Waits
-
-Outcome = Answer | Refused | Unanswered
-
-_STEP: Final = 2**0.5
-
-
-class Reply(Protocol):
-    """How a handler's outcome gets back to the asker; exactly one of ``answer`` and ``refuse`` is to be called.
-
-    Attributes:
-        on_cancel: called once if the asker cancels or its time is over before there is an answer.
-        cancelled: nobody waits for the answer any more.
-        deadline: monotonic time at which the asker stops waiting.
-    """
-
-    on_cancel: Callable[[], None] | None
-    cancelled: bool
-    deadline: float
-
-    def answer(self, message: Answer) -> None:
-        """It was done."""
-
-    def refuse(self, refused: Refused) -> None:
-        """It was not done."""
-
-
-class Host(Protocol):
-    """What a runtime does for its endpoint. None of these may call the endpoint back, except from ``deliver``.
-
-    A host may have a method ``unsent(node) -> int``, too: bytes for a node that ``transmit`` took and that
-    still wait in this process. While there are any, nothing is repeated.
-    """
-
-    def transmit(self, to: NodeId, channel: str, packet: Packet, size: int) -> None:
-        """Send a packet of ``size`` bytes through channel ``in`` or ``bulk``, best effort."""
-
-    def wake_at(self, when: float) -> None:
-        """Call ``poll`` at this monotonic time, or at once if it is over. An earlier wish replaces a later one."""
-
-    def exchange_key(self, node: NodeId) -> bytes | None:
-        """X25519 key of a node, None if not known."""
-
-    def introduced(self, announcement: bytes) -> None:
-        """A node that knows the join secret has shown this signed announcement of its own."""
-
-    def deliver(self, sender: NodeId, role: Role, message: Message, reply: Any) -> None:
-        """Hand a message to the actor of this role; ``reply`` is a ``Reply``, or None for a tell."""
-
-
-class Asker(Protocol):
-    """The side of a peer that an open ask belongs to."""
-
-    node: NodeId
-
-    def cancel(self, asking: Asking) -> None:
-        """The asker lost interest."""
-
-    def admit(self, now: float, asking: Asking) -> None:
-        """There is room for the answer now: send the ask."""
-
-    def repeat(self, now: float, asking: Asking) -> None:
-        """No answer came in a while."""
-
-    def expire(self, asking: Asking) -> None:
-        """The time is over."""
-
-    def close(self, asking: Asking, outcome: Outcome) -> None:
-        """End the ask with this outcome."""
-
-
-class Asking:
-    """An open ask. ``size`` is that of its packet, 0 before it was first measured; ``sent_at`` negative before it left."""
-
-    __slots__ = (
-        "answered",
-        "deadline",
-        "expiry",
-        "peer",
-        "repetition",
-        "request",
-        "role",
-        "room",
-        "sent_at",
-        "size",
-        "ticket",
-        "tries",
-    )
-
-    def __init__(
-        self, peer: Asker, role: Role, request: Request[Any], ticket: int, answered: Callable[[Outcome], None]
-    ) -> None:
-        self.peer = peer
-        self.role = role
-        self.request: Request[Any] | None = request
-        self.ticket = ticket
-        self.answered: Callable[[Outcome], None] | None = answered
-        self.room = 0
-        self.size = 0
-        self.tries = 0
-        self.sent_at = -1.0
-        self.deadline = 0.0
-        self.expiry: Waiting[Any] | None = None
-        self.repetition: Waiting[Any] | None = None
-
-    def cancel(self) -> None:
-        """Drop the answer, and tell the other side to stop working on it. What has ended stays ended."""
-        if self.answered is not None:
-            self.peer.cancel(self)
-
-    def again(self, now: float) -> None:
-        """Its wait for an answer is over."""
-        self.peer.repeat(now, self)
-
-    def over(self, now: float) -> None:
-        """Its time is over."""
-        self.peer.expire(self)
+from tahoe.session.waits import Alarm, Ladder, Waits
 
 
 class Repeated(Protocol):
@@ -157,34 +41,6 @@ class Thirsty(Protocol):
 
     def offer_credit(self) -> None:
         """Grant more if that is worth a packet."""
-
-
-class Ladder:
-    """The waits between repetitions: a fixed scale, so that things wait in few queues.
-
-    Steps are a factor of the square root of two apart; each repetition doubles the wait.
-    """
-
-    __slots__ = ("_steps", "first")
-
-    def __init__(self, settings: Settings) -> None:
-        steps = [settings.shortest_retransmission]
-        while steps[-1] < settings.longest_retransmission:
-            steps.append(min(steps[-1] * _STEP, settings.longest_retransmission))
-        self._steps = tuple(steps)
-        self.first = self.level(settings.first_retransmission)
-
-    def level(self, seconds: float) -> int:
-        """The lowest step of at least so many seconds."""
-        return min(bisect_left(self._steps, seconds), len(self._steps) - 1)
-
-    def band(self, level: int) -> tuple[float, float]:
-        """Which times belong to a step: above the first, up to the second value."""
-        return (self._steps[level - 1] if level else -1.0, self._steps[level])
-
-    def wait(self, level: int, tries: int) -> float:
-        """Seconds to wait after so many repetitions."""
-        return self._steps[min(level + 2 * tries, len(self._steps) - 1)]
 
 
 class Desk:
@@ -210,6 +66,7 @@ class Desk:
         "hellos",
         "introduced",
         "ladder",
+        "limits_download",
         "line",
         "node",
         "now",
@@ -234,7 +91,9 @@ class Desk:
         self.alarm = Alarm(host.wake_at)
         self.deadlines: Waits[Limited] = Waits(self.alarm, _over)
         self.repetitions: Waits[Repeated] = Waits(self.alarm, _again)
-        self.ladder = Ladder(settings)
+        self.ladder = Ladder(
+            settings.shortest_retransmission, settings.first_retransmission, settings.longest_retransmission
+        )
         self.budget = Budget(settings.receive_budget, settings.first_window, settings.message_bytes)
         self.endings: deque[tuple[Asking, Outcome]] = deque()
         self.line: dict[Asking, None] = {}
@@ -248,6 +107,7 @@ class Desk:
         self._answers_room = settings.receive_budget
         self._upload = Bucket(settings.upload_rate) if settings.upload_rate else None
         self._download = Bucket(settings.download_rate) if settings.download_rate else None
+        self.limits_download = self._download is not None
         self._outbox: tuple[deque[tuple[NodeId, Packet, int]], ...] = (deque(), deque())
         self.deliver = host.deliver
         self.introduced = host.introduced
@@ -318,9 +178,8 @@ class Desk:
             self.alarm.set(self.now)
 
     def _has_room(self, room: int) -> bool:
-        return (not self.reserved or self.reserved + room <= self._answers_room) and (
-            self._download is None or self.may_grant()
-        )
+        fits = self.reserved + room <= self._answers_room or not self.reserved
+        return fits and (not self.limits_download or self.may_grant())
 
     def _refresh(self) -> None:
         """Grant what the download rate held back."""

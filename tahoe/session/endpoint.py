@@ -18,9 +18,11 @@ from random import Random
 from typing import Any
 
 from tahoe.protocol import PROTOCOL_VERSIONS, Address, Message, NodeId, Request
-from tahoe.session.desk import Asking, Desk, Host, Outcome
+from tahoe.session.asking import Asking, Outcome
+from tahoe.session.desk import Desk
 from tahoe.session.envelope import CHANNELS, Packet, PlainPacket
 from tahoe.session.handshake import HELLO, WELCOME, Handshakes, PlainHandshakes, SealedHandshakes
+from tahoe.session.host import Host
 from tahoe.session.identity import Identity
 from tahoe.session.peer import Peer
 from tahoe.session.sealing import Dropped
@@ -177,4 +179,4 @@ class Endpoint:
         if now - self._swept_at >= _SWEEP_SECONDS:
             self._swept_at = now
             for peer in self._peers.values():
-                peer.forget_expired(now)
+                peer.answers.forget_expired(now)

@@ -125,7 +125,7 @@ def bin_header_bytes(length: int) -> int:
 
 @lru_cache(maxsize=4)
 def _body_decoder(kinds: tuple[type[Message], ...]) -> msgspec.msgpack.Decoder[Message | None]:
-    return msgspec.msgpack.Decoder(reduce(or_, kinds, None))  # type: ignore[arg-type]  # a union made at run time
+    return msgspec.msgpack.Decoder(reduce(or_, kinds, None))
 
 
 class Reader:

@@ -15,6 +15,7 @@ messages per second against a timer per ask.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from math import ceil, inf, log2
 from typing import Final, Generic, TypeVar
@@ -24,6 +25,7 @@ T = TypeVar("T")
 _MOST_LENGTHS: Final = 48
 _STEPS_PER_OCTAVE: Final = 16
 SHORTEST_WAIT: Final = 0.001
+_STEP: Final = 2**0.5
 
 
 class Waiting(dict[T, float]):
@@ -39,21 +41,21 @@ class Waiting(dict[T, float]):
 class Alarm:
     """The one timer that a runtime keeps for an endpoint: an earlier wish replaces a later one."""
 
-    __slots__ = ("_set", "_wake_at")
+    __slots__ = ("_wake_at", "time")
 
     def __init__(self, wake_at: Callable[[float], None]) -> None:
         self._wake_at = wake_at
-        self._set = inf
+        self.time = inf
 
     def set(self, when: float) -> None:
         """Wish to be woken at ``when`` at the latest."""
-        if when < self._set:
-            self._set = when
+        if when < self.time:
+            self.time = when
             self._wake_at(when)
 
     def rang(self) -> None:
         """The runtime has woken us; whoever still waits must set the alarm anew."""
-        self._set = inf
+        self.time = inf
 
 
 class Waits(Generic[T]):
@@ -73,7 +75,8 @@ class Waits(Generic[T]):
             queue = self._queue(length)
         due = now + queue.length
         queue[thing] = due
-        self._alarm.set(due)
+        if due < self._alarm.time:
+            self._alarm.set(due)
         return queue
 
     def run(self, now: float) -> None:
@@ -108,3 +111,31 @@ class Waits(Generic[T]):
         if queue is None:
             queue = self._queues[length] = Waiting(length)
         return queue
+
+
+class Ladder:
+    """The waits between repetitions: a fixed scale, so that things wait in few queues.
+
+    Steps are a factor of the square root of two apart; each repetition doubles the wait.
+    """
+
+    __slots__ = ("_steps", "first")
+
+    def __init__(self, shortest: float, first: float, longest: float) -> None:
+        steps = [shortest]
+        while steps[-1] < longest:
+            steps.append(min(steps[-1] * _STEP, longest))
+        self._steps = tuple(steps)
+        self.first = self.level(first)
+
+    def level(self, seconds: float) -> int:
+        """The lowest step of at least so many seconds."""
+        return min(bisect_left(self._steps, seconds), len(self._steps) - 1)
+
+    def band(self, level: int) -> tuple[float, float]:
+        """Which times belong to a step: above the first, up to the second value."""
+        return (self._steps[level - 1] if level else -1.0, self._steps[level])
+
+    def wait(self, level: int, tries: int) -> float:
+        """Seconds to wait after so many repetitions."""
+        return self._steps[min(level + 2 * tries, len(self._steps) - 1)]

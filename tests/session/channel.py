@@ -203,7 +203,7 @@ class World:
             for peer in side.endpoint._peers.values():
                 assert len(peer.open) <= self.settings.asks_open
                 assert len(peer._waiting) <= 2 * self.settings.asks_open
-                assert len(peer.replies) <= self.settings.answers_kept
+                assert len(peer.answers.replies) <= self.settings.answers_kept
                 session = peer.current
                 if session is not None:
                     assert session.outflow.spent <= session.outflow.limit
@@ -236,6 +236,6 @@ class World:
             assert desk.budget.lent >= 0
             for peer in side.endpoint._peers.values():
                 assert not peer.open
-                assert not [reply for reply in peer.replies.values() if reply.working]
+                assert not [reply for reply in peer.answers.replies.values() if reply.working]
                 if peer.current is not None:
                     assert peer.current.inflow.held == 0
