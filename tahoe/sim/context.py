@@ -71,6 +71,7 @@ class SimContext:
         self.name = machine.name
         self.rng = rng
         self.state: Durable = SimDurable(machine, role)
+        self.presence = machine.presence  # asked a thousand times per upload, so it is no method that calls a method
         self._machine = machine
         self._world = machine.world
         self._life = machine.life
@@ -165,10 +166,6 @@ class SimContext:
         """Remember a node's exchange key."""
         if self._life.alive:
             self._machine.meet(node, exchange_key)
-
-    def presence(self, node: NodeId) -> bool | None:
-        """Whether a node is connected, as far as the broker told."""
-        return self._machine.presence(node)
 
     def announcement(self) -> bytes:
         """This node's signed announcement as of now."""

@@ -93,6 +93,12 @@ class Disk:
         self._sound = self.platter.open()
         self._mounted = Mounted(self._sound)
         self._spoil()
+        return self.store
+
+    @property
+    def store(self) -> ShareStore:
+        """The store as the present incarnation has it, faults included."""
+        assert self._mounted is not None, "nothing was ever booted on this disk"
         return cast("ShareStore", self._mounted)
 
     def add_faults(self, faults: Schedule) -> int:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from tahoe.sim.disks import Disk, Platter
 from tahoe.sim.network import Network, Trouble
 from tahoe.sim.node import Node
-from tahoe.sim.trace import Trace
 from tahoe.sim.world import World
 from tahoe.storage.faulty import Schedule as StoreFaults
 
@@ -23,7 +22,6 @@ class Fleet:
         nodes: by nickname.
         disks: of the storage servers, by nickname.
         platter: makes what an empty disk keeps its bytes on.
-        trace: where what happens is recorded, if anywhere.
     """
 
     world: World
@@ -31,12 +29,11 @@ class Fleet:
     nodes: dict[str, Node]
     disks: dict[str, Disk]
     platter: Callable[[], Platter]
-    trace: Trace | None = None
 
     def record(self, kind: str, *facts: object) -> None:
         """Note in the trace that something happened."""
-        if self.trace is not None:
-            self.trace.record(kind, *facts)
+        if self.world.trace is not None:
+            self.world.trace.record(kind, *facts)
 
     def crash(self, node: str, *, power: bool = False) -> None:
         """End a node's process, and with ``power`` lose what its disk had not synced; a node that is down stays down."""

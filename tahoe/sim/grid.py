@@ -30,7 +30,6 @@ from tahoe.sim.network import Access, Network, star
 from tahoe.sim.node import Node
 from tahoe.sim.phantom import Content, joined
 from tahoe.sim.story import Promise
-from tahoe.sim.trace import Trace
 from tahoe.sim.world import World
 
 T = TypeVar("T")
@@ -54,14 +53,15 @@ class SimGrid:
         world: its clock and run queue.
         network: its wires.
         fleet: its nodes, and what can happen to them.
-        trace: what happened, if it is traced.
+        servers: the storage servers, up or down.
+        clients: the clients, up or down.
     """
 
     def __init__(
         self, seed: int | str, servers: int = 10, clients: int = 1, options: GridOptions | None = None
     ) -> None:
         options = options or GridOptions()
-        self.world = World(seed)
+        self.world = World(seed, traced=options.traced)
         weakref.finalize(self, self.world.close)
         counts = {"introducer": options.introducers, "server": servers, "client": clients}
         names = [f"{kind}-{number}" for kind, count in counts.items() for number in range(count)]
@@ -69,15 +69,18 @@ class SimGrid:
         lines: dict[str, Access] = {
             profile.identity.node: options.access(name) for name, profile in blueprint.profiles.items()
         }
-        self.trace = Trace(self.world.now) if options.traced else None
-        self.network = Network(self.world, star(lines, lines.__getitem__), options.terms, self.trace)
-        self.fleet = Fleet(self.world, self.network, {}, {}, options.platter, self.trace)
+        self.network = Network(self.world, star(lines, lines.__getitem__), options.terms)
+        self.fleet = Fleet(self.world, self.network, {}, {}, options.platter)
+        if self.world.trace is not None:
+            self.world.trace.nicknames = {profile.identity.node: name for name, profile in blueprint.profiles.items()}
         phantoms = options.fidelity == "phantom"
         for name, profile in blueprint.profiles.items():
             if kind_of(name) == "server":
                 self.fleet.disks[name] = self.fleet.new_disk()
             recipe = blueprint.recipe(name, self.fleet.disks)
             self.fleet.nodes[name] = Node(self.world, self.network, profile, recipe, phantoms=phantoms)
+        self.servers = [node for name, node in self.fleet.nodes.items() if kind_of(name) == "server"]
+        self.clients = [node for name, node in self.fleet.nodes.items() if kind_of(name) == "client"]
         self._start(blueprint)
 
     def _start(self, blueprint: Blueprint) -> None:
@@ -90,6 +93,7 @@ class SimGrid:
             if roster is not None:
                 node.state[f"{MEMBER}/{STATE_NAME}"] = roster
             node.boot()
+        self.world.run(1.0)
         while not self._is_acquainted():
             assert self.world.now() < PATIENCE, "the clients have not heard of all servers in time"
             self.world.run(1.0)
@@ -107,16 +111,6 @@ class SimGrid:
     def node(self, name: str) -> Node:
         """A node by its nickname."""
         return self.fleet.nodes[name]
-
-    @property
-    def servers(self) -> list[Node]:
-        """The storage servers, up or down."""
-        return [node for name, node in self.fleet.nodes.items() if kind_of(name) == "server"]
-
-    @property
-    def clients(self) -> list[Node]:
-        """The clients, up or down."""
-        return [node for name, node in self.fleet.nodes.items() if kind_of(name) == "client"]
 
     # --- running --------------------------------------------------------------------------------
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from tahoe.errors import Refused, Unanswered
 from tahoe.protocol import Answer
-from tahoe.sim.world import World
+
+
+class Reply(Protocol):
+    """How a handler's outcome gets back to the asker, from wherever it asked."""
+
+    on_cancel: Callable[[], None] | None
+
+    def answer(self, message: Answer) -> None:
+        """It was done."""
+
+    def refuse(self, refused: Refused) -> None:
+        """It was not done."""
 
 
 class LocalAsk:
     """A request under way within a node: the ``Asking`` of who asks and the ``Reply`` of who answers."""
 
-    def __init__(self, world: World, timeout: float, done: Callable[[Any], None]) -> None:
+    def __init__(self, done: Callable[[Any], None]) -> None:
         self._done: Callable[[Any], None] | None = done
         self.on_cancel: Callable[[], None] | None = None
-        self.cancelled = False
-        self.deadline = world.now() + timeout
 
     def answer(self, message: Answer) -> None:
         """The handler returned this."""
@@ -45,6 +54,5 @@ class LocalAsk:
             done(outcome)
 
     def _stop(self) -> None:
-        self.cancelled = True
         if self.on_cancel is not None:
             self.on_cancel()

@@ -29,7 +29,6 @@ import networkx as nx
 
 from tahoe.protocol import NodeId
 from tahoe.sim.laws import Law, Uniform
-from tahoe.sim.trace import Trace
 from tahoe.sim.world import Happening, World
 
 BROKER = "broker"
@@ -148,22 +147,19 @@ class Network:
         world: whose clock and chance it uses.
         graph: arrows with a ``link`` attribute (``star`` makes one).
         terms: the broker's.
-        trace: where every packet is recorded, if anywhere.
     """
 
-    def __init__(
-        self, world: World, graph: Any, terms: Terms = Terms(), trace: Trace | None = None
-    ) -> None:  # immutable
+    def __init__(self, world: World, graph: Any, terms: Terms = Terms()) -> None:  # immutable
         self.world = world
         self.graph = graph
         self.terms = terms
-        self.trace = trace
         self.counters: Counter[str] = Counter()
         self.delivered = 0
         self.bytes_delivered = 0
         self._wires: dict[tuple[str, str], Wire] = {}
         self._ports: dict[str, Port] = {}
         self._paths: dict[tuple[str, str], Path] = {}
+        self._between: dict[tuple[str, str], tuple[str, ...]] = {}
         self._cuts: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._down: dict[str, None] = {}
         self._arrive_callbacks: list[Callable[[Any], None]] = [self._arrive]
@@ -286,19 +282,34 @@ class Network:
             self.counters["nobody there"] += 1
         else:
             self.delivered += 1
-            if self.trace is not None:
-                self.trace.packet(path.sender.name, path.to.name, arrival.channel, arrival.packet)
+            trace = self.world.trace
+            if trace is not None:
+                trace.packet(path.sender.name, path.to.name, arrival.channel, arrival.packet)
             receiver.receive(path.sender.name, arrival.channel, arrival.packet)
 
     # --- paths ----------------------------------------------------------------------------------
 
     def _path(self, sender: NodeId, to: NodeId) -> Path:
-        stations: list[str] = nx.shortest_path(self.graph, sender, to)
+        stations = self._stations(sender, to)
         wires = tuple(self.wire(start, end) for start, end in pairwise(stations))
         path = Path(self._port(sender), self._port(to), wires, tuple(stations[1:-1]))
         path.blocked = self._is_blocked(path)
         self._paths[sender, to] = path
         return path
+
+    def _stations(self, sender: str, to: str) -> list[str]:
+        """The shortest path. Most nodes have one line only, and what lies between two brokers is asked once."""
+        start, end = self._only_exit(sender), self._only_exit(to)
+        if start is None or end is None:
+            return list(nx.shortest_path(self.graph, sender, to))
+        between = self._between.get((start, end))
+        if between is None:
+            between = self._between[start, end] = tuple(nx.shortest_path(self.graph, start, end))
+        return [sender, *between, to]
+
+    def _only_exit(self, node: str) -> str | None:
+        exits = list(self.graph.adj[node])
+        return exits[0] if len(exits) == 1 and len(self.graph.pred[node]) == 1 else None
 
     def wire(self, start: str, end: str) -> Wire:
         """The state of an arrow of the graph."""

@@ -35,13 +35,12 @@ from tahoe.protocol import (
     Role,
     Space,
 )
-from tahoe.session.desk import Reply
 from tahoe.session.endpoint import Endpoint
 from tahoe.session.identity import Identity
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import sign_announcement
 from tahoe.sim.context import SimContext
-from tahoe.sim.local import LocalAsk
+from tahoe.sim.local import LocalAsk, Reply
 from tahoe.sim.network import Network
 from tahoe.sim.story import Life, Promise, Story
 from tahoe.sim.world import World
@@ -250,6 +249,9 @@ class Incarnation:
             if reply is not None:
                 reply.refuse(Refused("no-such-role", f"this node is no {role}"))
             return
+        if self.world.trace is not None:
+            nickname = self.node.profile.nickname
+            self.world.trace.record("deliver", self.world.trace.name(sender), ">", nickname, type(message).__name__)
         handling = Handling(actor.receive(sender, message), self.life, reply)
         if self._early is None:
             self.world.ready.append(handling)
@@ -263,7 +265,7 @@ class Incarnation:
         """Send a request to another node, or hand it to an actor of this one."""
         if to.node != self.name:
             return self.endpoint.ask(self.world.now(), to, request, timeout, done)
-        asking = LocalAsk(self.world, timeout, done)
+        asking = LocalAsk(done)
         self.world.after(timeout, asking.expire, Unanswered(to.node, timeout))
         self.world.ready.append(Later(self.deliver, self.name, to.role, request, asking))
         return asking

@@ -35,8 +35,6 @@ STORM_SECONDS = 60.0
 CALM_AT = 100.0
 """By then they are over."""
 
-Errand = tuple[float, int, int]
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -67,6 +65,7 @@ class Plan:
         clients: how many.
         encoding: of the grid.
         segment: bytes of a segment.
+        small: most bytes of shares of a file that is stored in one round.
         platter: on what servers keep their bytes.
         latency: of every wire.
         bandwidth: of every wire, in bytes per second; 0: unlimited.
@@ -79,6 +78,7 @@ class Plan:
     clients: int
     encoding: Encoding
     segment: int
+    small: int
     platter: Literal["memory", "volatile"]
     latency: Law
     bandwidth: float
@@ -91,7 +91,7 @@ def draw(seed: int) -> Plan:
     rng = Random(f"plan {seed}")
     needed = rng.randint(1, 4)
     total = rng.randint(needed, 10)
-    happy = rng.randint(1, total)
+    happy = rng.randint(needed, total)
     servers = rng.randint(happy, 12)
     clients = rng.randint(1, 3)
     segment = rng.choice((512, 1024, 4096, 20_000))
@@ -101,6 +101,7 @@ def draw(seed: int) -> Plan:
         clients=clients,
         encoding=Encoding(needed, happy, total),
         segment=segment,
+        small=rng.choice((0, 2**20)),
         platter=rng.choice(("memory", "volatile")),
         latency=rng.choice((Uniform(0.0005, 0.0015), Uniform(0.01, 0.1), LogNormal(0.03, 0.8))),
         bandwidth=rng.choice((0.0, 0.0, 1e6, 50e3)),

@@ -17,13 +17,18 @@ class Trace:
 
     Args:
         clock: gives the seconds of the world.
+
+    Attributes:
         show: is handed every line, to print or keep it; None: only the hash is kept.
+        nicknames: what to call nodes.
+        count: how much happened.
     """
 
-    def __init__(self, clock: Callable[[], float], show: Callable[[str], None] | None = None) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._show = show
         self._hash = blake2b(digest_size=16)
+        self.show: Callable[[str], None] | None = None
+        self.nicknames: dict[str, str] = {}
         self.count = 0
 
     @property
@@ -36,13 +41,16 @@ class Trace:
         self.count += 1
         text = " ".join(map(str, facts))
         self._hash.update(f"{self._clock()!r} {kind} {text}\n".encode())
-        if self._show is not None:
-            self._show(f"{self._clock():12.6f}  {kind:<10} {text}")
+        if self.show is not None:
+            self.show(f"{self._clock():12.6f}  {kind:<10} {text}".rstrip())
 
     def packet(self, sender: str, to: str, channel: str, packet: Any) -> None:
-        """A packet arrived."""
+        """A packet arrived: its bytes, or the size that they would have."""
         if isinstance(packet, bytes):
             self._hash.update(packet)
-            self.record("packet", sender, to, channel, len(packet))
-        else:
-            self.record("packet", sender, to, channel, type(packet).__name__)
+        size = len(packet) if isinstance(packet, bytes) else packet.size
+        self.record("packet", self.name(sender), ">", self.name(to), channel, size)
+
+    def name(self, node: str) -> str:
+        """What a node is called."""
+        return self.nicknames.get(node, node)

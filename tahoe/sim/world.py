@@ -24,6 +24,7 @@ from typing import Any, Final, TypeVar, cast
 import simpy
 
 from tahoe.sim.story import Cancelled, Crashed, Life, Promise, Story
+from tahoe.sim.trace import Trace
 
 T = TypeVar("T")
 
@@ -134,9 +135,10 @@ class World:
 
     Args:
         seed: what the run is named by; any value whose ``str`` is stable.
+        traced: keep a trace of what happens.
     """
 
-    def __init__(self, seed: int | str) -> None:
+    def __init__(self, seed: int | str, *, traced: bool = False) -> None:
         self.seed = seed
         self.environment = simpy.Environment()
         self.ready: deque[Any] = deque()
@@ -144,6 +146,7 @@ class World:
         self._failures: list[BaseException] = []
         self._lives: dict[Life, None] = {}
         self.stalled = 0.0
+        self.trace = Trace(self.now) if traced else None
 
     # --- time -----------------------------------------------------------------------------------
 
