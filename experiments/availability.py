@@ -23,6 +23,7 @@ from itertools import cycle
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from experiments.framework.extras import extra
 from experiments.framework.plotting import LOOKS, Look, band, panels
 from tahoe.errors import NotEnoughShares
 from tahoe.protocol import Encoding
@@ -180,6 +181,8 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
     even.set(title="the whole range", xlim=(0, 1), ylim=(0, 1), ylabel="probability that the file is out of reach")
     logarithmic.set(title="small probabilities", xscale="log", yscale="log")
     logarithmic.set(xlim=(0.7 * min(configuration.down), 1), ylim=(0.1 * least, 1.2))
+    logarithmic.xaxis.set_major_locator(extra("matplotlib.ticker").LogLocator(subs=(1, 2, 5)))
+    logarithmic.xaxis.set_major_formatter("{x:g}")
     for number, (code, look) in enumerate(zip(configuration.codes, cycle(LOOKS), strict=False)):
         mine = [row for row in rows if (row.needed, row.total) == code]
         for axes in (even, logarithmic):
@@ -217,16 +220,16 @@ def _bound(axes: Axes, rows: Sequence[Row], look: Look, aside: int) -> None:
 
 
 def _label(needed: int, total: int) -> str:
-    name = f"{needed}-of-{total}"
+    name = f"{needed}-of-{total}, {total / needed:.1f} times the storage"
     if needed == 1:
         return name
     at = crossing(needed, total)
-    return f"{name}: safer than 1-of-{at.copies} where servers are down less than {at.down:.2f} (circle)"
+    return f"{name}; safer than 1-of-{at.copies} below {at.down:.2f} (circle)"
 
 
 def _explanation(configuration: Configuration) -> str:
     confidence = f"{100 * configuration.confidence:g} %"
     return (
         f"lines: exact; marks: {configuration.runs} simulated runs each; bands: {confidence} intervals; "
-        "arrows: never seen, bound"
+        "arrows: never seen, upper bound"
     )

@@ -65,8 +65,8 @@ def from_settings(settings: Iterable[str]) -> dict[str, Any]:
 
 
 def plain(configuration: Any) -> dict[str, Any]:
-    """The configuration as builtins, from which ``build`` makes it again."""
-    values: dict[str, Any] = msgspec.to_builtins(configuration)
+    """The configuration as it comes back from JSON (lists for tuples), from which ``build`` makes it again."""
+    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(configuration))
     return values
 
 

@@ -2,11 +2,15 @@
 
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from experiments.availability import Configuration, Point, crossing, out_of_reach, plot, points, run
+from experiments.availability import Configuration, Point, crossing, is_readable, out_of_reach, plot, points, run
+from tahoe.protocol import Encoding
+from tahoe.sim.blueprint import GridOptions
+from tahoe.sim.grid import SimGrid
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,6 +22,25 @@ def test_simulated_failures_contain_the_exact_probability(needed, total, down):
     assert row.exact == out_of_reach(needed, total, down)
     assert row.low <= row.exact <= row.high
     assert row.high - row.low < 0.45
+
+
+def test_a_file_is_readable_exactly_if_enough_of_its_servers_are_up():
+    grid = SimGrid(3, servers=4, options=GridOptions(fidelity="message", encoding=Encoding(needed=2, happy=4, total=4)))
+    names = [f"server-{number}" for number in range(4)]
+    capability = grid.upload(b"some content" * 10)
+    for count in range(5):
+        for down in combinations(names, count):
+            grid.crash(*down)
+            assert is_readable(grid, capability, b"some content" * 10) == (4 - count >= 2), down
+            grid.restart(*down)
+            grid.run(1.0)
+
+
+def test_wrong_bytes_would_not_pass_for_a_file_that_came_back():
+    grid = SimGrid(3, servers=1, options=GridOptions(fidelity="message", encoding=Encoding(1, 1, 1)))
+    capability = grid.upload(b"one thing" * 10)
+    with pytest.raises(AssertionError, match="wrong bytes"):
+        is_readable(grid, capability, b"something else" * 10)
 
 
 def test_rows_follow_from_the_seed_alone():
@@ -47,6 +70,15 @@ def test_a_code_of_its_own_and_an_impossible_one_are_told_apart(command, tmp_pat
     assert "codes are pairs [k, N] with 1 <= k <= N <= 256" in result.output
 
 
+def test_a_small_study_is_reproduced_from_its_manifest_and_drawn_again_in_place(command, tmp_path):
+    small = ("--set", "codes=[[1, 1], [2, 3]]", "--set", "down=[0.5]", "--set", "runs=5", "--workers", 1)
+    for _ in range(2):
+        command("run", "availability", "--out", tmp_path / "first", *small)
+    manifest = tmp_path / "first" / "manifest.json"
+    result = command("run", "--from", manifest, "--out", tmp_path / "again", "--workers", 1)
+    assert "reproduced bit for bit" in result.output
+
+
 def test_every_code_meets_every_probability_once():
     asked = Configuration(codes=((1, 2), (2, 3)), down=(0.1, 0.5))
     pairs = [(point.needed, point.total, point.down) for point in points(asked)]
@@ -59,7 +91,10 @@ def test_the_figure_names_axes_and_curves():
     figure = plot(rows, asked)
     assert [axes.get_xlabel() for axes in figure.axes] == ["probability that a server is down"] * 2
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["1-of-1", "2-of-3: safer than 1-of-1 where servers are down less than 0.50 (circle)"]
+    assert labels == [
+        "1-of-1, 1.0 times the storage",
+        "2-of-3, 1.5 times the storage; safer than 1-of-1 below 0.50 (circle)",
+    ]
 
 
 def test_a_quick_look_from_the_command_line_answers_the_question(tmp_path):
