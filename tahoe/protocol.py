@@ -387,6 +387,121 @@ class Abort(Request[Aborted], frozen=True, tag="abort"):
     numbers: tuple[int, ...]
 
 
+# --- slots ----------------------------------------------------------------------------------------------
+
+
+class VersionName(msgspec.Struct, frozen=True, array_like=True):
+    """Which version of a slot: sequence number and root hash."""
+
+    sequence: int
+    root_hash: bytes
+
+
+class SignedVersion(msgspec.Struct, frozen=True, array_like=True):
+    """A signed version of a slot, and what proves that it belongs to its storage index (``codec/slot.py``)."""
+
+    version: bytes
+    signature: bytes
+    public_key: bytes
+    read_key_hash: bytes
+
+
+class SlotBlock(msgspec.Struct, frozen=True, array_like=True):
+    """One block of a slot's share: salt, data, and the siblings of its leaf from the bottom up (none when written)."""
+
+    segment: int
+    salt: bytes
+    data: bytes
+    path: tuple[bytes, ...] = ()
+
+
+class SlotShareRead(msgspec.Struct, frozen=True, array_like=True):
+    """What a server has of one share of a slot.
+
+    ``root`` is the root of the share's block tree and ``chain`` the siblings that lead from it to the signed root
+    hash. ``edge`` proves the right edge of the block tree, which whoever appends a segment needs: the last leaf and its
+    siblings from the bottom up; only where asked for.
+    """
+
+    number: int
+    signed: SignedVersion
+    root: bytes
+    chain: tuple[bytes, ...]
+    blocks: tuple[SlotBlock, ...]
+    edge: tuple[bytes, ...] = ()
+
+
+class SlotRead(Answer, frozen=True, tag="slot-read"):
+    """Answer to ``ReadSlot``: every share that the server has of it."""
+
+    shares: tuple[SlotShareRead, ...]
+
+
+class ReadSlot(Request[SlotRead], frozen=True, tag="read-slot"):
+    """Which version of this slot have you, and give me the blocks that cover this part of its contents.
+
+    ``offset`` and ``length`` are bytes of the contents; ``room`` bounds the block data in the answer, over all
+    shares; blocks come whole or not at all. ``known`` is the version the asker has already: of a share that still
+    carries it no block is sent. ``edge`` asks for the right edge of the block tree.
+    """
+
+    repeatable: ClassVar[bool] = True
+
+    storage_index: bytes
+    offset: int
+    length: int
+    room: int
+    known: VersionName | None = None
+    edge: bool = False
+
+    def answer_room(self) -> int:
+        """Block data, and what proves it."""
+        return self.room + 8 * ROOM_FOR_FACTS
+
+
+class SlotShareToWrite(msgspec.Struct, frozen=True, array_like=True):
+    """The change of one share: what it replaces, the new chain, and the segments that differ.
+
+    ``replaces`` is the exact version the share must carry now; None: there must be no share yet, and ``blocks`` has
+    all segments. Segments beyond the new length are cut off.
+    """
+
+    number: int
+    replaces: VersionName | None
+    chain: tuple[bytes, ...]
+    blocks: tuple[SlotBlock, ...]
+
+
+class SlotOutcome(msgspec.Struct, frozen=True, array_like=True):
+    """What became of one share: ``written``, ``present`` (it carried the offered version already) or ``conflict``.
+
+    ``signed`` is the version that the share carries now; None where there is no share.
+    """
+
+    number: int
+    outcome: str
+    signed: SignedVersion | None
+
+
+class SlotWritten(Answer, frozen=True, tag="slot-written"):
+    """Answer to ``WriteSlot``: one outcome per share of the request, in its order."""
+
+    outcomes: tuple[SlotOutcome, ...]
+
+
+class WriteSlot(Request[SlotWritten], frozen=True, tag="write-slot"):
+    """Put a signed version into shares, each only on top of exactly the version it replaces. Durable when answered.
+
+    The server checks everything before it commits: that the storage index belongs to the key, the signature, that the
+    sequence number rises, and that the changed blocks, the block tree and the chain lead to the signed root hash.
+    """
+
+    storage_index: bytes
+    lease: Lease
+    signed: SignedVersion
+    shares: tuple[SlotShareToWrite, ...]
+
+
 # --- storage: leases and advice ---------------------------------------------------------------------------
 
 
