@@ -48,8 +48,9 @@ PORT_ATTEMPTS: Final = 5
 LARGEST_PACKET: Final = 16 * 1024 * 1024
 """More than any node sends; keeps a stray client from filling the broker's memory with one packet."""
 
-MOST_WAITING_MESSAGES: Final = 2000
-"""Messages mosquitto keeps for one slow subscriber. Credit keeps a node's backlog far below."""
+MOST_WAITING_MESSAGES: Final = 4000
+"""Messages mosquitto keeps for one slow subscriber before it drops; at QoS 0 it knows no limit in bytes. Credit
+keeps a node's backlog far below."""
 
 _USER: Final = "grid"
 _PR_SET_PDEATHSIG: Final = 1

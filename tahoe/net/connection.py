@@ -50,6 +50,7 @@ except ImportError:  # Windows
     fcntl = termios = None  # type: ignore[assignment]  # its absence is checked where it is used
 
 CONNECT_SECONDS: Final = 10.0
+LAST_WORDS_SECONDS: Final = 0.2
 BYTES_AT_ONCE: Final = 1024 * 1024
 SMALL_PACKET_COST: Final = 16 * 1024
 """What a packet costs beside its content, in bytes of content."""
@@ -168,20 +169,39 @@ class Connection:
         try:
             await self._enter()
         except aiomqtt.MqttError as error:
-            self._paho.disconnect()  # a broker that keeps silent would otherwise keep the socket
             raise BrokerUnavailable(_explain(broker, error)) from error
         self._connected = True
         self._take_socket_over()
 
     async def _enter(self) -> None:
-        """Connect; a broker that hangs up instead of answering is not waited for."""
+        """Connect, or leave nothing open."""
         entering = asyncio.ensure_future(self._client.__aenter__())
-        done, _ = await asyncio.wait((entering, self._hung_up), return_when=asyncio.FIRST_COMPLETED)
-        if entering in done:
-            entering.result()
-            return
-        entering.cancel()
-        raise aiomqtt.MqttError("the broker hung up before it let us in; does it want TLS, or a certificate of ours?")
+        try:
+            await self._until_answered(entering)
+        except BaseException:
+            entering.cancel()
+            self._abandon()
+            raise
+
+    async def _until_answered(self, entering: asyncio.Future[Any]) -> None:
+        """Wait for the broker's answer; one that hangs up instead is not waited for."""
+        await asyncio.wait((entering, self._hung_up), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((entering,), timeout=LAST_WORDS_SECONDS)  # a refusal may have come just before
+        if not entering.done():
+            raise aiomqtt.MqttError("the broker hung up; does it want TLS, or a certificate of ours?")
+        entering.result()
+
+    def _abandon(self) -> None:
+        """Hang up on a broker that keeps silent, and on one that a thread is still dialling."""
+        client = self._paho
+        client.on_socket_open = lambda _client, _data, connected: connected.close()
+        client.on_socket_register_write = _ignore
+        client.on_socket_unregister_write = _ignore
+        connected = client.socket()
+        if connected is not None:
+            self._loop.remove_writer(connected)
+        client.disconnect()
+        client.loop_write()
 
     async def subscribe(self, filters: Iterable[str]) -> None:
         """Subscribe; the broker has confirmed when this returns.
@@ -211,6 +231,7 @@ class Connection:
         self._connected = False
         with contextlib.suppress(aiomqtt.MqttError):
             await self._client.__aexit__(None, None, None)
+        await self.lost()  # somebody must have asked for the reason, or asyncio complains that nobody did
 
     def _will(self) -> aiomqtt.Will | None:
         if self._farewell is None:
@@ -328,6 +349,10 @@ def _unsent_by_system(connected: Any) -> int:
     except OSError:
         return 0
     return int(waiting)
+
+
+def _ignore(_client: Any, _data: Any, _socket: Any) -> None:
+    """Nobody is interested any more."""
 
 
 def _both(first: Callable[..., None], then: Callable[..., None] | None) -> Callable[..., None]:

@@ -1,6 +1,7 @@
 """The transport over real brokers: what it carries, how it comes back, what it tells about its troubles."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -116,6 +117,16 @@ async def test_a_killed_broker_that_comes_back_finds_everybody_connected_and_sub
         assert not alice.listener.limits
 
 
+async def test_a_lost_broker_leaves_nothing_for_asyncio_to_complain_of(mosquitto, caplog):
+    async with End("alice", mosquitto.entry()) as alice:
+        await alice.connected()
+        mosquitto.kill()
+        await alice.listener.until(lambda listener: listener.losses == 1)
+    del alice
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
 async def test_the_next_broker_is_used_when_the_first_is_down(mosquitto):
     async with End("alice", NOBODY, mosquitto.entry()) as alice, End("bob", mosquitto.entry()) as bob:
         await alice.connected()
@@ -134,6 +145,18 @@ async def test_a_loss_of_either_connection_is_followed_by_two_new_ones(mosquitto
             await alice.connected()
             await reaches(alice, bob, channel="in")
             await reaches(alice, bob, channel="bulk")
+
+
+async def test_a_broker_that_takes_calls_and_keeps_silent_does_not_hold_up_the_end():
+    callers = asyncio.Queue()
+    silent = await asyncio.start_server(lambda reader, writer: callers.put_nowait((reader, writer)), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    async with asyncio.timeout(PATIENCE):
+        async with End("alice", BrokerEntry(f"mqtt://127.0.0.1:{port}")):
+            reader, writer = await callers.get()
+        assert b"MQTT" in await reader.read()  # up to the end: the caller has hung up
+    writer.close()
+    silent.close()
 
 
 # --- who gets in -----------------------------------------------------------------------------------------
