@@ -430,13 +430,21 @@ class DiskStore:
         with upload.lock:
             if upload.ended:
                 return
-            self._uploads.sync(upload)
+            self._sync(upload)
             with self._shelves.lock(storage_index):
                 self._check_whole(storage_index, upload)
                 if upload.number in self._shelves.facts(storage_index):
                     self._uploads.drop(upload)
                 else:
                     self._publish_upload(storage_index, upload)
+
+    def _sync(self, upload: Upload) -> None:
+        """Make an upload's bytes durable. After a failure nobody knows which are, so it must begin anew."""
+        try:
+            self._uploads.sync(upload)
+        except OSError:
+            self._uploads.drop(upload)
+            raise
 
     def _publish_upload(self, storage_index: bytes, upload: Upload) -> None:
         try:

@@ -1,8 +1,9 @@
-"""Making directories so that what is put into them can be made durable at the least cost.
+"""The names in a store's directories, made durable at the least cost.
 
 A file's name is durable when its directory is synced; but that directory's own name, if new, only when
 the one above is synced, too, and so on up. Syncing all of them for every share would double the price of
-a small one, so this remembers which directories have names in them that were not yet synced.
+a small one, so this remembers which directories have changed since they were synced. What a failed sync
+leaves owing is thus made good by the next call that depends on it, and by none that does not.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Folders:
     def __init__(self, filesystem: FileSystem) -> None:
         self._filesystem = filesystem
         self._lock = Lock()
-        self._unsynced: dict[str, int] = {}  # directory to how many names it was given, ever growing
+        self._changes: dict[str, int] = {}  # by directory that is to be synced
 
     def make(self, path: str) -> None:
         """Make a directory if it is not there; the one above must be."""
@@ -30,23 +31,42 @@ class Folders:
                 self._filesystem.mkdir(path)
             except FileExistsError:
                 return
-            above = _above(path)
-            self._unsynced[above] = self._unsynced.get(above, 0) + 1
+            self._count(_above(path))
+
+    def remove_if_empty(self, path: str) -> None:
+        """Remove a directory that nothing is in."""
+        with self._lock:
+            try:
+                self._filesystem.rmdir(path)
+            except OSError:
+                return
+            self._changes.pop(path, None)
+            self._count(_above(path))
+
+    def changed(self, path: str) -> None:
+        """A name in this directory came or went."""
+        with self._lock:
+            self._count(path)
 
     def settle(self, path: str) -> None:
-        """Return when the names of this directory and of all above it are durable."""
+        """Return when the names in this directory, and its own, are durable."""
+        self._sync(path)
         while path:
             path = _above(path)
-            count = self._unsynced.get(path)
-            if count is not None:
-                self._filesystem.sync_directory(path)
-                self._synced(path, count)
+            self._sync(path)
 
-    def _synced(self, path: str, count: int) -> None:
-        """Forget a directory unless it was given more names meanwhile."""
+    def _count(self, path: str) -> None:
+        self._changes[path] = self._changes.get(path, 0) + 1
+
+    def _sync(self, path: str) -> None:
+        """Sync a directory if need be, and forget its changes unless there were more meanwhile."""
+        count = self._changes.get(path)
+        if count is None:
+            return
+        self._filesystem.sync_directory(path)
         with self._lock:
-            if self._unsynced.get(path) == count:
-                del self._unsynced[path]
+            if self._changes.get(path) == count:
+                del self._changes[path]
 
 
 def _above(path: str) -> str:

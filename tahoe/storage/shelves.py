@@ -58,6 +58,7 @@ class Shelves:
         self._locks = [RLock() for _ in range(_LOCKS)]
         self._facts: OrderedDict[Key, ShareFacts] = OrderedDict()
         self._open: Pool[Key, ShareFile] = Pool(self._open_share, open_files)
+        self._unsure: set[Key] = set()  # shares whose leases, as read, may not be those on the disk
         self.doubtful: set[Key] = set()
 
     def lock(self, storage_index: bytes) -> AbstractContextManager[object]:
@@ -118,11 +119,17 @@ class Shelves:
         Args:
             storage_index: theirs.
             arrivals: share number to path.
+
+        Raises:
+            Refused: ``conflict``: a file that is no share of ours has the name.
         """
+        for number in arrivals:
+            if self._is_taken(storage_index, number):
+                raise Refused("conflict", f"a file that is no immutable share has the name of share {number}")
         try:
             for number, path in arrivals.items():
                 self._rename(storage_index, number, path)
-            self._settle(storage_index)
+            self._folders.settle(folder_of(storage_index))
         except OSError:
             for number in arrivals:
                 self._withdraw(storage_index, number)
@@ -132,8 +139,8 @@ class Shelves:
     def replace(self, storage_index: bytes, number: int, path: str) -> None:
         """Let a synced file take a share's place, durably. The index's lock is held."""
         self._forget(storage_index, number)
-        self._filesystem.rename(path, path_of(storage_index, number))
-        self._settle(storage_index)
+        self._rename(storage_index, number, path)
+        self._folders.settle(folder_of(storage_index))
 
     def remember(self, storage_index: bytes, facts: ShareFacts) -> None:
         """Spare the reading of facts that are known. The index's lock is held."""
@@ -151,6 +158,7 @@ class Shelves:
     def add_lease(self, storage_index: bytes, lease: Granted) -> dict[int, ShareFacts]:
         """Add the lease to all shares of an index, or move its expiry forward; return their facts."""
         with self.lock(storage_index):
+            self._folders.settle(folder_of(storage_index))  # a lease is no better than its share's name
             present = self.facts(storage_index)
             for number in present:
                 container = self._container(storage_index, number)
@@ -162,7 +170,9 @@ class Shelves:
     def cancel_lease(self, storage_index: bytes, secret: bytes) -> int:
         """Remove leases by their cancel secret, and shares that lose their last; return how many leases."""
         with self.lock(storage_index):
-            return sum(self._cancel(storage_index, number, secret) for number in self.facts(storage_index))
+            count = sum(self._cancel(storage_index, number, secret) for number in self.facts(storage_index))
+            self._folders.settle(folder_of(storage_index))
+            return count
 
     # --- helpers ----------------------------------------------------------------------------------------------
 
@@ -206,6 +216,14 @@ class Shelves:
             raise no_such_share(key[1])
         return share
 
+    def _is_taken(self, storage_index: bytes, number: int) -> bool:
+        """Whether there is a file with a share's name, other than one we could not make durable."""
+        try:
+            self._filesystem.size(path_of(storage_index, number))
+        except FileNotFoundError:
+            return False
+        return (storage_index, number) not in self.doubtful
+
     def _rename(self, storage_index: bytes, number: int, path: str) -> None:
         """Give a file its share's name; the directory may have gone with another share since it was made."""
         try:
@@ -213,24 +231,22 @@ class Shelves:
         except FileNotFoundError:
             self.make_folder(storage_index)
             self._filesystem.rename(path, path_of(storage_index, number))
-
-    def _settle(self, storage_index: bytes) -> None:
-        folder = folder_of(storage_index)
-        self._filesystem.sync_directory(folder)
-        self._folders.settle(folder)
+        self._folders.changed(folder_of(storage_index))
 
     def _withdraw(self, storage_index: bytes, number: int) -> None:
         """Remove a share whose name may not be durable; hide it if even that fails."""
         self._forget(storage_index, number)
         try:
             self._filesystem.unlink(path_of(storage_index, number))
-            self._filesystem.sync_directory(folder_of(storage_index))
+            self._folders.changed(folder_of(storage_index))
+            self._folders.settle(folder_of(storage_index))
         except FileNotFoundError:
             return
         except OSError:
             self.doubtful.add((storage_index, number))
 
     def _forget(self, storage_index: bytes, number: int) -> None:
+        self._unsure.discard((storage_index, number))
         self._facts.pop((storage_index, number), None)
         self._open.forget((storage_index, number))
 
@@ -243,8 +259,15 @@ class Shelves:
             return None
 
     def _change(self, storage_index: bytes, number: int, before: Container, change: Change) -> None:
+        """Make a change of leases durable, and first what an earlier one that failed may have left undone."""
+        key, path = (storage_index, number), path_of(storage_index, number)
+        if key in self._unsure:
+            carry_out(self._filesystem, path, Change(before, before.create()))
+            self._unsure.discard(key)
         if change.instructions and change.container is not None:
-            carry_out(self._filesystem, path_of(storage_index, number), change)
+            self._unsure.add(key)
+            carry_out(self._filesystem, path, change)
+            self._unsure.discard(key)
             self._room.grow(LEASE_SIZE * (len(change.container.leases) - len(before.leases)))
 
     def _cancel(self, storage_index: bytes, number: int, secret: bytes) -> int:
@@ -267,10 +290,6 @@ class Shelves:
         size = self._filesystem.size(path)
         self._forget(storage_index, number)
         self._filesystem.unlink(path)
+        self._folders.changed(folder)
         self._room.grow(-size, shares=-1)
-        try:
-            self._filesystem.rmdir(folder)
-        except OSError:  # other shares are in it
-            self._filesystem.sync_directory(folder)
-        else:
-            self._filesystem.sync_directory(folder.rpartition("/")[0])
+        self._folders.remove_if_empty(folder)
