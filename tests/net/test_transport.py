@@ -147,14 +147,18 @@ async def test_a_loss_of_either_connection_is_followed_by_two_new_ones(mosquitto
             await reaches(alice, bob, channel="bulk")
 
 
-async def test_a_broker_that_takes_calls_and_keeps_silent_does_not_hold_up_the_end():
+@pytest.mark.parametrize("heard", [b"", b"MQTT"])
+async def test_a_broker_that_takes_calls_and_keeps_silent_is_hung_up_on_at_the_end(heard):
     callers = asyncio.Queue()
     silent = await asyncio.start_server(lambda reader, writer: callers.put_nowait((reader, writer)), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     async with asyncio.timeout(PATIENCE):
         async with End("alice", BrokerEntry(f"mqtt://127.0.0.1:{port}")):
             reader, writer = await callers.get()
-        assert b"MQTT" in await reader.read()  # up to the end: the caller has hung up
+            if heard:
+                await reader.readuntil(heard)
+        await reader.read()
+        assert reader.at_eof()
     writer.close()
     silent.close()
 
