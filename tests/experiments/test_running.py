@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import experiments
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -207,6 +209,20 @@ def test_a_missing_package_is_named_with_the_remedy(run_toy, tmp_path, monkeypat
     result = run_toy(tmp_path / "out", code=1)
     assert "matplotlib" in result.output
     assert "pip install 'tahoe-grid[sim]'" in result.output
+
+
+def test_all_experiments_run_each_into_a_folder_of_its_own(command, toy, tmp_path, monkeypatch):
+    toy.write_text(toy.read_text() + "\n\nQUICK = {'runs': 10}\n")
+    (tmp_path / "tails.py").write_text(toy.read_text().replace("heads?", "tails?"))
+    (tmp_path / "helper.py").write_text('"""No experiment."""\n')
+    monkeypatch.setattr("experiments.framework.experiment.SHELF", tmp_path)
+    monkeypatch.setattr("experiments.__path__", [*experiments.__path__, str(tmp_path)])
+    command("all", "--quick", "--out", tmp_path / "results", "--seed", 4, "--workers", 1)
+    for name in ("heads", "tails"):
+        manifest = json.loads((tmp_path / "results" / name / "manifest.json").read_text())
+        assert (manifest["experiment"], manifest["seed"], manifest["configuration"]["runs"]) == (name, 4, 10)
+    assert table(tmp_path / "results" / "heads") != table(tmp_path / "results" / "tails")
+    assert not (tmp_path / "results" / "helper").exists()
 
 
 def test_the_list_needs_no_optional_package():
