@@ -108,6 +108,12 @@ class Reply:
         if self._peer is not None:
             self._peer.drop(self)
 
+    def charge(self, flow: Inflow) -> None:
+        """Hold the request's bytes against another credit."""
+        self._flow.held -= self._held
+        flow.held += self._held
+        self._flow = flow
+
     def cancel(self) -> None:
         """Nobody waits for the answer any more."""
         on_cancel = self.on_cancel
@@ -152,6 +158,11 @@ class Answers:
             self.floor = max(self.floor, ticket)
             return True
         return ticket <= self.floor and not envelope.body.repeatable
+
+    def charge(self, flow: Inflow) -> None:
+        """Hold what is being worked on against the credit of a new session, so that handshakes make no room."""
+        for reply in self.replies.values():
+            reply.charge(flow)
 
     def forget_below(self, lowest: int) -> None:
         """The peer has ended all its asks below ``lowest``."""

@@ -151,11 +151,11 @@ class Desk:
         if self._download is not None:
             self._download.take(now, size)
 
-    def may_grant(self) -> bool:
-        """Whether the download rate allows more to come just now; if not, the alarm is set for when it does."""
+    def may_grant(self, owed: int = 0) -> bool:
+        """Whether the download rate allows more than ``owed`` bytes to come; if not, the alarm is set for when it does."""
         if self._download is None:
             return True
-        delay = self._download.delay(self.now)
+        delay = self._download.delay(self.now, owed)
         if delay > 0:
             self.alarm.set(self.now + delay)
         return delay <= 0
@@ -179,7 +179,7 @@ class Desk:
 
     def _has_room(self, room: int) -> bool:
         fits = self.reserved + room <= self._answers_room or not self.reserved
-        return fits and (not self.limits_download or self.may_grant())
+        return fits and (not self.limits_download or self.may_grant(self.reserved))
 
     def _refresh(self) -> None:
         """Grant what the download rate held back."""

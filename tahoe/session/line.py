@@ -117,6 +117,10 @@ class Line:
         """The peer remembers nothing of us."""
         raise NotImplementedError
 
+    def carry_over(self, session: Session) -> None:
+        """The peer remembers everything, only the keys are new."""
+        raise NotImplementedError
+
     def end_all(self, reason: str) -> None:
         """No ask will be answered, for this reason."""
         raise NotImplementedError
@@ -206,7 +210,7 @@ class Line:
             self._stall = None
             return
         if stall.tries >= SILENT_TRIES:
-            self.doubt_session(now, stall.since)
+            self.doubt_session(now, stall.since, self.desk.ladder.wait(self.level, stall.tries - 1))
         wanted = next(iter(self._waiting)).size
         self.say(CREDIT, max(wanted, 1))
         self.desk.repetitions.add(now, self.desk.ladder.wait(self.level, stall.tries), stall)
@@ -315,9 +319,15 @@ class Line:
             self._hinted = now
             self.say(CREDIT)
 
-    def doubt_session(self, now: float, since: float) -> None:
-        """Something was repeated in vain since then: if nothing at all is heard, the session may be lost."""
-        if now - max(self._heard, since) >= self.desk.ladder.wait(self.level, 1):
+    def doubt_session(self, now: float, since: float, waited: float) -> None:
+        """Something is repeated once more; if nothing at all was heard after the last time, the session may be lost.
+
+        Args:
+            now: monotonic seconds.
+            since: when it was first sent.
+            waited: seconds since the last repetition; there was at least one.
+        """
+        if now - max(self._heard, since) > 1.25 * waited:
             self.meeting.begin(now)
 
     def adopt(self, now: float, session: Session) -> None:
@@ -327,6 +337,7 @@ class Line:
             self.desk.budget.release(old.inflow)
         if session.life == self._their_life:
             self._previous = old or self._previous
+            self.carry_over(session)
         else:
             self._previous = None
             self.start_over()
@@ -348,8 +359,8 @@ class Line:
         self.current = self._previous = self._stall = None
         self.meeting.forget()
         self._waiting.clear()
-        self.start_over()
         self.end_all(reason)
+        self.start_over()
 
     def no_session(self, reason: str) -> None:
         """There won't be a session, for this reason."""

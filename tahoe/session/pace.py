@@ -7,6 +7,10 @@ So packets of any size pass, and the average holds.
 
 from __future__ import annotations
 
+from typing import Final
+
+_SHORTEST_DELAY: Final = 0.01
+
 
 class Bucket:
     """A budget of bytes per second."""
@@ -23,10 +27,11 @@ class Bucket:
         self._drip(now)
         self._level -= size
 
-    def delay(self, now: float) -> float:
-        """Seconds until something may go through; 0.0: now."""
+    def delay(self, now: float, owed: int = 0) -> float:
+        """Seconds until something may go through although ``owed`` bytes are still to come; 0.0: now."""
         self._drip(now)
-        return 0.0 if self._level > 0 else (1 - self._level) / self._rate
+        level = self._level - owed
+        return 0.0 if level > 0 else max((1 - level) / self._rate, _SHORTEST_DELAY)
 
     def _drip(self, now: float) -> None:
         self._level = min(self._level + max(now - self._at, 0.0) * self._rate, float(self._rate))

@@ -115,8 +115,8 @@ class Peer(Line):
         desk = self.desk
         if not desk.waits_unsent(self.node):
             asking.tries += 1
-            if asking.tries >= SILENT_TRIES:
-                self.doubt_session(now, asking.sent_at)
+            if asking.tries >= SILENT_TRIES and asking.repetition is not None:
+                self.doubt_session(now, asking.sent_at, asking.repetition.length)
             if asking.size > desk.settings.bulk_bytes:
                 self.say(PROBE, asking.ticket)
             else:
@@ -347,6 +347,10 @@ class Peer(Line):
                 seconds = max(self.desk.now - asking.sent_at, 0.0)
                 self.desk.end_later(asking, Unanswered(self.node, seconds, "it was restarted"))
         self.answers.forget_all()
+
+    def carry_over(self, session: Session) -> None:
+        """The peer remembers everything: what we work on for it is held against its new credit."""
+        self.answers.charge(session.inflow)
 
     def end_all(self, reason: str) -> None:
         """No ask will be answered, for this reason."""

@@ -25,7 +25,6 @@ T = TypeVar("T")
 _MOST_LENGTHS: Final = 48
 _STEPS_PER_OCTAVE: Final = 16
 SHORTEST_WAIT: Final = 0.001
-_STEP: Final = 2**0.5
 
 
 class Waiting(dict[T, float]):
@@ -124,7 +123,7 @@ class Ladder:
     def __init__(self, shortest: float, first: float, longest: float) -> None:
         steps = [shortest]
         while steps[-1] < longest:
-            steps.append(min(steps[-1] * _STEP, longest))
+            steps.append(min(shortest * 2 ** (len(steps) / 2), longest))
         self._steps = tuple(steps)
         self.first = self.level(first)
 

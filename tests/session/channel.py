@@ -10,11 +10,10 @@ from collections import Counter
 from random import Random
 from typing import ClassVar, NamedTuple
 
-from tests.session.pair import ACCESS, Side
-
 from tahoe.errors import Refused, Unanswered
 from tahoe.protocol import STORAGE, Address, Answer, Message, Request
 from tahoe.session.settings import GridAccess, Settings
+from tests.session.pair import ACCESS, Side
 
 SMALL = Settings(
     message_bytes=16 * 1024,
@@ -69,7 +68,13 @@ CALM = Weather(0.0, 0.0, 0.0, 0.01)
 
 
 class World:
-    def __init__(self, seed: int, weather: Weather, settings: Settings = SMALL, accesses: tuple[GridAccess, GridAccess] = (ACCESS, ACCESS)):
+    def __init__(
+        self,
+        seed: int,
+        weather: Weather,
+        settings: Settings = SMALL,
+        accesses: tuple[GridAccess, GridAccess] = (ACCESS, ACCESS),
+    ):
         self.rng = Random(seed)
         self.weather = weather
         self.settings = settings
@@ -105,7 +110,7 @@ class World:
         self.alive[name] = side
         side.name = name
         side.handler = None
-        side.deliver = lambda sender, role, message, reply, side=side: self.deliver(side, message, reply)
+        side.deliver = lambda _sender, _role, message, reply, side=side: self.deliver(side, message, reply)
         side.endpoint._desk.deliver = side.deliver
         side.endpoint._desk.alarm._wake_at = lambda when, side=side: self.at(when, "poll", side)
         for one in self.alive.values():

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from random import Random
 from typing import Any
 
 from tahoe.errors import Refused
-from tahoe.protocol import PROTOCOL_VERSIONS, STORAGE, Address, Announcement, Answer, HaveShares, NodeId, SharesHeld, Space
+from tahoe.protocol import (
+    PROTOCOL_VERSIONS,
+    STORAGE,
+    Address,
+    Announcement,
+    Answer,
+    HaveShares,
+    NodeId,
+    SharesHeld,
+    Space,
+)
 from tahoe.session.endpoint import Endpoint
 from tahoe.session.identity import Identity
 from tahoe.session.settings import GridAccess, Settings
@@ -18,8 +29,17 @@ JOIN_SECRET = b"j" * 32
 ACCESS = GridAccess("grid", JOIN_SECRET)
 
 
+QUESTION = HaveShares((b"i" * 16,))
+
+
 def nothing_held(request: Any) -> Answer:
     return SharesHeld((), Space(0, 0, 0))
+
+
+class Outcomes(list):
+    """What came of one ask: at most one thing."""
+
+    asking: Any = None
 
 
 class Side:
@@ -41,9 +61,27 @@ class Side:
         self.endpoint.announcement = sign_announcement(
             self.identity,
             Announcement(
-                self.node, self.identity.exchange_public, (STORAGE,), "n", "a/b/c", 0, 0, PROTOCOL_VERSIONS, "0", epoch, 0
+                self.node,
+                self.identity.exchange_public,
+                (STORAGE,),
+                "n",
+                "a/b/c",
+                0,
+                0,
+                PROTOCOL_VERSIONS,
+                "0",
+                epoch,
+                0,
             ),
         )
+
+    def ask(self, now, to, request, timeout):
+        outcomes = Outcomes()
+        outcomes.asking = self.endpoint.ask(now, Address(to.node, STORAGE), request, timeout, outcomes.append)
+        return outcomes
+
+    def wakes_or_never(self):
+        return self.wakes or [inf]
 
     def transmit(self, to, channel, packet, size):
         self.wire.append((self.node, to, channel, packet, size))
@@ -106,34 +144,36 @@ class Pair:
         sender, to, channel, packet, _ = item
         self.side(to).endpoint.receive(self.now, sender, channel, packet)
 
-    def run_untimed(self) -> None:
+    def other(self, side: Side) -> Side:
+        return self.right if side is self.left else self.left
+
+    def run_untimed(self, losing: Callable[[Any], bool] | None = None) -> None:
         """Let everything through that is on the wire, in order, in no time, and all that comes of it."""
         while self.wire:
-            self.hand_over(self.wire.popleft())
+            item = self.wire.popleft()
+            if losing is None or not losing(item):
+                self.hand_over(item)
 
-    def run(self, seconds: float = 0.0) -> None:
+    def run(self, seconds: float = 0.0, losing: Callable[[Any], bool] | None = None) -> None:
         """As ``run_untimed``, and then let time pass, with every wake-up on the way."""
         end = self.now + seconds
-        self.run_untimed()
-        while True:
-            due = [when for side in (self.left, self.right) for when in side.wakes]
-            self.left.wakes.clear()
-            self.right.wakes.clear()
-            if not due or min(due) > end:
-                self.left.wakes.extend(due)
-                break
-            self.left.wakes.extend(when for when in due if when > min(due))
-            self.now = max(self.now, min(due))
-            self.left.endpoint.poll(self.now)
-            self.right.endpoint.poll(self.now)
-            self.run_untimed()
+        self.run_untimed(losing)
+        while (when := min(self.left.wakes_or_never() + self.right.wakes_or_never())) <= end:
+            self.now = max(self.now, when)
+            for side in (self.left, self.right):
+                if min(side.wakes_or_never()) <= self.now:
+                    side.wakes.clear()
+                    side.endpoint.poll(self.now)
+            self.run_untimed(losing)
         self.now = end
 
-    def ask(self, request: Any = HaveShares((b"i" * 16,)), timeout: float = 15.0, outcomes: list | None = None):  # noqa: B008 - frozen
-        """Left asks right; outcomes are collected in the returned list."""
-        outcomes = [] if outcomes is None else outcomes
-        self.left.endpoint.ask(self.now, Address(self.right.node, STORAGE), request, timeout, outcomes.append)
-        return outcomes
+    def ask(self, request: Any = QUESTION, timeout: float = 15.0):
+        """Left asks right; the outcome will be in the returned list."""
+        return self.left.ask(self.now, self.right, request, timeout)
+
+    def ask_back(self, request: Any = QUESTION, timeout: float = 15.0):
+        """Right asks left."""
+        return self.right.ask(self.now, self.left, request, timeout)
 
     def connect(self) -> None:
         """Shake hands by a first ask."""

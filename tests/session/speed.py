@@ -8,13 +8,13 @@ The figures are also printed as a ratio to one push and pop of a heap of a thous
 from __future__ import annotations
 
 import heapq
+import sys
 import time
 from random import Random
 
-from tests.session.pair import Pair
-
 from tahoe.protocol import STORAGE, Address, HaveShares, SharesHeld, Space, Write, Written
 from tahoe.session.settings import Settings
+from tests.session.pair import Pair
 
 SMALL = HaveShares((b"i" * 16,))
 SMALL_ANSWER = SharesHeld((), Space(10**12, 10**11, 10**9))
@@ -62,16 +62,21 @@ def _time(pair: Pair, request: HaveShares | Write, rounds: int) -> float:
     return seconds / rounds * 1e6
 
 
+def write(line: str) -> None:
+    """One line of the table."""
+    sys.stdout.write(line + "\n")
+
+
 def main() -> None:
     """Print the table."""
     heap = heap_microseconds()
-    print(f"heap push and pop                 {heap:8.3f} us")
+    write(f"heap push and pop                 {heap:8.3f} us")
     for name, sealed in (("plain", False), ("sealed", True)):
         micros = min(ask_microseconds(sealed=sealed) for _ in range(3))
-        print(f"{name:6} small ask and answer     {micros:8.2f} us   {micros / heap:6.1f} heap push/pops")
+        write(f"{name:6} small ask and answer     {micros:8.2f} us   {micros / heap:6.1f} heap push/pops")
     for name, sealed in (("plain", False), ("sealed", True)):
         rate = max(bulk_megabytes_per_second(sealed=sealed) for _ in range(3))
-        print(f"{name:6} 350 kB writes            {rate:8.0f} MB/s")
+        write(f"{name:6} 350 kB writes            {rate:8.0f} MB/s")
 
 
 if __name__ == "__main__":

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import ClassVar
 
 import pytest
-from tests.session.channel import CALM, SMALL, Counted, Weather, World
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.session.pair import ACCESS
 
 from tahoe.session import handshake, sealing
 from tahoe.session.settings import GridAccess
+from tests.session.channel import CALM, SMALL, Counted, Weather, World
+from tests.session.pair import ACCESS
 
-moderate = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+moderate = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 
 weathers = st.builds(
     Weather,
@@ -28,7 +31,13 @@ sides = st.sampled_from(("left", "right"))
 
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("ask"), sides, st.booleans(), st.sampled_from((0, 0, 500, 1500, 5000, 12000, 20000)), st.sampled_from((0.3, 3.0, 20.0))),
+        st.tuples(
+            st.just("ask"),
+            sides,
+            st.booleans(),
+            st.sampled_from((0, 0, 500, 1500, 5000, 12000, 20000)),
+            st.sampled_from((0.3, 3.0, 20.0)),
+        ),
         st.tuples(st.just("ask"), sides, st.booleans(), st.just(0), st.just(8.0)),
         st.tuples(st.just("tell"), sides),
         st.tuples(st.just("cancel"), st.integers(0, 50)),
@@ -43,7 +52,7 @@ steps = st.lists(
 class RecordingCipher:
     """AES-GCM that fails when one key and nonce seal two texts."""
 
-    sealed: defaultdict[tuple[bytes, bytes], set] = defaultdict(set)
+    sealed: ClassVar[defaultdict[tuple[bytes, bytes], set]] = defaultdict(set)
 
     def __init__(self, key):
         self.key = key
@@ -137,7 +146,10 @@ def test_without_the_join_secret_no_session_comes_up(seed, weather, script):
 def test_one_seed_makes_one_run(sealed):
     def packets(seed):
         world = World(seed, Weather(0.1, 0.1, 0.1, 0.2), replace(SMALL, sealed=sealed))
-        drive(world, [("ask", "left", True, 500, 8.0), ("ask", "right", False, 5000, 8.0), ("wait", 3.0), ("tell", "left")])
+        drive(
+            world,
+            [("ask", "left", True, 500, 8.0), ("ask", "right", False, 5000, 8.0), ("wait", 3.0), ("tell", "left")],
+        )
         return [item[4] if not sealed else item[3] for item in world.captured]
 
     assert packets(7) == packets(7)

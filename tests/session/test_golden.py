@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-from typing import get_type_hints
 
 import msgspec
 import pytest
 
 from tahoe.protocol import HaveShares, Request, SharesHeld, message_types
+from tahoe.session.asking import answer_type
 from tests.session.make_golden import GOLDEN, encode, plain_fields, structs
 
 golden = json.loads(GOLDEN.read_text())
@@ -52,7 +52,6 @@ def test_a_new_reader_fills_in_fields_that_an_old_writer_did_not_know(name):
             assert getattr(thing, field) == default
 
 
-
 def test_a_message_cut_short_is_refused():
     data = bytes.fromhex(golden["Write"]["bytes"])
     with pytest.raises(msgspec.DecodeError):
@@ -60,8 +59,6 @@ def test_a_message_cut_short_is_refused():
 
 
 def test_every_request_names_its_answer():
-    from tahoe.session.asking import answer_type
-
     for kind in message_types():
         if issubclass(kind, Request):
             assert answer_type(kind).__struct_config__.tag is not None, kind
