@@ -54,6 +54,7 @@ class Tag:
     SLOT_SEGMENT_KEY: Final = b"tahoe_slot_salt_and_read_key_to_segment_key_v1"
     SLOT_BLOCK: Final = b"tahoe_slot_salt_and_block_v1"
     SLOT_SIGNED_VERSION: Final = b"tahoe_slot_signed_version_v1"
+    DIRECTORY_CHILD_KEY: Final = b"tahoe_directory_seed_to_child_key_v1"
 
 
 def netstring(value: bytes) -> bytes:
