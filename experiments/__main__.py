@@ -21,7 +21,9 @@ RESULTS = Path("results")
 STOPPED = 130
 """What a shell reports for a command that was interrupted."""
 
-OUT = click.option("--out", type=click.Path(path_type=Path), help="Folder for the results [results/NAME].")
+OUT = click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for the results [results/NAME, or results/NAME-again]."
+)
 QUICK = click.option("--quick", is_flag=True, help="Fewer points and runs: a look, not a result.")
 SEED = click.option("--seed", type=int, help="Names the run [1].")
 SETTINGS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the configuration.")
@@ -60,7 +62,11 @@ def run(name: str | None, out: Path | None, workers: int | None, afresh: bool, *
     try:
         before = read_manifest(choice["manifest"]) if choice["manifest"] else None
         study = _study(name, choice) if before is None else _study_again(name, choice, before)
-        path = out or RESULTS / study.experiment.name
+        path = out or RESULTS / (study.experiment.name if before is None else f"{study.experiment.name}-again")
+        if before is not None and path.resolve() == choice["manifest"].resolve().parent:
+            raise BadConfiguration(
+                f"{path} is where the manifest stands: nothing would be computed. Name another --out"
+            )
         after = _conduct(study, path, workers, afresh=afresh)
     except TahoeError as error:
         raise click.ClickException(str(error)) from error

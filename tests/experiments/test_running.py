@@ -31,8 +31,7 @@ def test_the_list_names_every_experiment_with_its_question(command):
 
 
 def test_the_example_of_the_documentation_is_short(toy):
-    code = [line for line in toy.read_text().splitlines() if line.strip() and not line.startswith(("from", '"""'))]
-    assert len(code) < 40
+    assert len([line for line in toy.read_text().splitlines() if line.strip()]) < 40
 
 
 def test_a_run_leaves_data_figures_and_a_manifest(run_toy, tmp_path):
@@ -68,6 +67,12 @@ def test_a_manifest_of_another_experiment_is_refused(run_toy, command, tmp_path)
     run_toy(tmp_path / "out")
     result = command("run", "availability", "--from", tmp_path / "out" / "manifest.json", code=1)
     assert "the manifest is one of heads, not of availability" in result.output
+
+
+def test_a_folder_is_not_compared_with_itself(run_toy, command, toy, tmp_path):
+    run_toy(tmp_path / "out")
+    result = command("run", toy, "--from", tmp_path / "out" / "manifest.json", "--out", tmp_path / "out", code=1)
+    assert "nothing would be computed" in result.output
 
 
 def test_options_beside_a_manifest_are_refused(run_toy, command, toy, tmp_path):
