@@ -30,6 +30,11 @@ class Spans:
         self._starts[first:last] = [start]
         self._stops[first:last] = [stop]
 
+    @property
+    def prefix(self) -> int:
+        """Up to where everything from 0 on is in the set."""
+        return self._stops[0] if self._starts and not self._starts[0] else 0
+
     def __len__(self) -> int:
         """How many bytes are in the set."""
         return sum(self._stops) - sum(self._starts)

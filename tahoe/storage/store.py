@@ -83,8 +83,9 @@ def check_secrets(*secrets: bytes) -> None:
     Raises:
         Refused: ``bad-request``.
     """
-    if any(len(secret) != SECRET_SIZE for secret in secrets):
-        raise Refused("bad-request", f"a secret has {SECRET_SIZE} bytes")
+    for secret in secrets:
+        if len(secret) != SECRET_SIZE:
+            raise Refused("bad-request", f"a secret has {SECRET_SIZE} bytes")
 
 
 def no_such_share(number: int) -> Refused:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from threading import Lock
+from typing import Final
 
 from tahoe.codec.container import HEADER_SIZE, WRITTEN_VERSION, Container, Lease
 from tahoe.errors import Refused
@@ -20,6 +21,9 @@ from tahoe.storage.room import Room
 from tahoe.storage.sharefile import ShareFile
 from tahoe.storage.spans import Spans
 from tahoe.storage.store import CONTAINER_ROOM, no_such_upload
+
+WRITTEN_AT_ONCE: Final = 2**20
+"""Bytes of an upload that are gathered before the disk is told to write them."""
 
 Key = tuple[bytes, int, bytes]
 """Storage index, share number, upload secret."""
@@ -35,7 +39,7 @@ class Upload:
         now: when it began.
     """
 
-    __slots__ = ("ended", "key", "lock", "path", "size", "spans", "touched")
+    __slots__ = ("ended", "key", "lock", "path", "size", "spans", "started", "touched")
 
     def __init__(self, key: Key, size: int, path: str, now: float) -> None:
         self.key = key
@@ -45,6 +49,7 @@ class Upload:
         self.lock = Lock()
         self.ended = False
         self.spans = Spans()
+        self.started = 0  # bytes, from the first on, that were told to go to the disk
 
     @property
     def number(self) -> int:
@@ -116,6 +121,7 @@ class Uploads:
                     file.write(HEADER_SIZE + offset, data)
                     upload.spans.add(offset, stop)
                     self._room.written(len(data) - known)
+                    _start_writing(file, upload)
 
     def facts(self, upload: Upload) -> ShareFacts:
         """Facts of the share as written so far. The upload's lock is held."""
@@ -153,6 +159,14 @@ class Uploads:
                 file.write(offset, data)
         finally:
             file.close()
+
+
+def _start_writing(file: File, upload: Upload) -> None:
+    """Keep the disk busy while an upload lasts, or else the sync at its end has all of it to write."""
+    waiting = upload.spans.prefix - upload.started
+    if waiting >= WRITTEN_AT_ONCE:
+        file.start_writing(HEADER_SIZE + upload.started, waiting)
+        upload.started += waiting
 
 
 def _equal_bytes(file: File, spans: list[tuple[int, int]], offset: int, data: bytes) -> int:

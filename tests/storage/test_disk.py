@@ -18,7 +18,7 @@ from tahoe.codec.container import stored_secret
 from tahoe.errors import BadConfiguration, NoSpace, Refused, StorageFailed
 from tahoe.protocol import Lease, ShareFacts
 from tahoe.storage.disk import DiskStore
-from tahoe.storage.filesystem import RealFileSystem, VolatileFileSystem
+from tahoe.storage.filesystem import RealFile, RealFileSystem, VolatileFileSystem
 from tahoe.storage.store import MOST_ADVISORIES, StoreOptions
 from tests.storage.samples import MINE, NOW, PERIOD, content, flipped, index, lease, share, ueb_hash
 
@@ -461,3 +461,14 @@ def test_flipping_any_byte_of_a_container_never_makes_the_store_fall_over(root):
         store.read(index(0), 1, 0, 10**6)
         store.scrub(index(0), 1)
         store.leases(index(0), 1)
+
+
+def test_a_large_upload_goes_to_the_disk_while_it_lasts(root, monkeypatch):
+    told = []
+    monkeypatch.setattr(RealFile, "start_writing", lambda _file, offset, length: told.append((offset, length)))
+    store = opened(root)
+    size, piece = 5 * 2**20, 2**19
+    store.allocate(index(0), MINE, (0,), size, lease(), NOW)
+    for start in [piece, 0, *range(2 * piece, size, piece)]:
+        store.write(index(0), MINE, 0, start, bytes(piece), NOW)
+    assert told == [(12 + start, 2**20) for start in range(0, size, 2**20)]

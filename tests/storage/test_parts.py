@@ -29,6 +29,8 @@ def test_spans_are_a_set_of_positions(ranges, start, length):
         spans.add(begin, begin + size)
         model |= set(range(begin, begin + size))
         assert len(spans) == len(model)
+        assert set(range(spans.prefix)) <= model
+        assert spans.prefix not in model
     overlaps = spans.overlaps(start, start + length)
     covered = [position for begin, end in overlaps for position in range(begin, end)]
     assert covered == sorted(model & set(range(start, start + length)))
