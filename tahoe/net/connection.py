@@ -29,18 +29,15 @@ import secrets
 import socket
 import ssl
 import struct
-import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import aiomqtt
 import paho.mqtt.client as paho
-from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
-from tahoe.errors import TahoeError
+from tahoe.net.admission import BrokerUnavailable, explain, tls_context
 from tahoe.net.card import BrokerEntry
 
 try:
@@ -57,7 +54,6 @@ SMALL_PACKET_COST: Final = 16 * 1024
 
 _NO_DELAY: Final = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 _PACKET_TOO_LARGE: Final = 149
-_BAD_LOGIN: Final = (134, 135)
 _PROTOCOLS: Final = {"3.1.1": aiomqtt.ProtocolVersion.V311, "5": aiomqtt.ProtocolVersion.V5}
 
 
@@ -68,10 +64,6 @@ def new_client_id() -> str:
 
 Received = Callable[[str, bytes], None]
 """Takes a message's topic and payload. Must not raise."""
-
-
-class BrokerUnavailable(TahoeError):
-    """A broker can't be used now; says why and, where somebody must act, what to do."""
 
 
 class Farewell(NamedTuple):
@@ -149,7 +141,7 @@ class Connection:
             BrokerUnavailable: says why.
         """
         broker = self.broker
-        tls = await asyncio.to_thread(_tls, broker) if broker.secure else None
+        tls = await asyncio.to_thread(tls_context, broker) if broker.secure else None
         self._client = aiomqtt.Client(
             broker.host,
             broker.port,
@@ -169,7 +161,7 @@ class Connection:
         try:
             await self._enter()
         except aiomqtt.MqttError as error:
-            raise BrokerUnavailable(_explain(broker, error)) from error
+            raise BrokerUnavailable(explain(broker, error)) from error
         self._connected = True
         self._take_socket_over()
 
@@ -362,60 +354,3 @@ def _both(first: Callable[..., None], then: Callable[..., None] | None) -> Calla
             then(*arguments)
 
     return call
-
-
-def _explain(broker: BrokerEntry, error: aiomqtt.MqttError) -> str:
-    """What keeps us out, and what to do about it."""
-    cause = error.__context__ or error
-    if isinstance(error, MqttConnectError) and _code(error) in _BAD_LOGIN:
-        who = f"user {broker.user!r} with this password" if broker.user else "somebody without a user name"
-        return f"{broker.url} does not let in {who}; take user and password from a newer grid card"
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return (
-            f"{broker.url} shows a certificate that the grid card does not vouch for ({cause.verify_message}); "
-            "somebody may be listening in, or the broker was set up anew: get a newer grid card"
-        )
-    if isinstance(cause, ssl.SSLError):
-        return f"{broker.url}: TLS failed ({cause.reason or cause}); does this port speak TLS?"
-    return f"{broker.url}: {error}"
-
-
-def _code(error: MqttConnectError) -> int:
-    return error.rc.value if isinstance(error.rc, ReasonCode) else int(error.rc or 0)
-
-
-def _tls(broker: BrokerEntry) -> ssl.SSLContext:
-    """What to trust and what to show. Reads files.
-
-    Raises:
-        BrokerUnavailable: a certificate or key can't be used.
-    """
-    context = ssl.create_default_context() if not broker.ca else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        if _is_pem(broker.ca):
-            context.load_verify_locations(cadata=broker.ca)
-        elif broker.ca:
-            context.load_verify_locations(cafile=broker.ca)
-        if broker.certificate:
-            with _as_file(broker.certificate) as certificate, _as_file(broker.key or broker.certificate) as key:
-                context.load_cert_chain(certificate, key)
-    except (OSError, ValueError) as error:
-        raise BrokerUnavailable(f"{broker.url}: certificates of the grid card can't be used ({error})") from error
-    return context
-
-
-def _is_pem(text: str) -> bool:
-    return "-----BEGIN" in text
-
-
-@contextlib.contextmanager
-def _as_file(text: str) -> Iterator[str]:
-    """The name of a file with this PEM; ssl reads chains from files only."""
-    if not _is_pem(text):
-        yield text
-        return
-    with tempfile.TemporaryDirectory() as directory:  # 0700
-        path = Path(directory) / "pem"
-        path.write_text(text)
-        yield str(path)

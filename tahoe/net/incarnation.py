@@ -17,16 +17,15 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
 from tahoe.actors.membership import Membership
 from tahoe.context import Actor, Task
-from tahoe.errors import Refused, TahoeError
-from tahoe.net.card import GridCard
+from tahoe.errors import TahoeError
 from tahoe.net.config import NodeConfig
 from tahoe.net.context import AsyncioContext
-from tahoe.net.directory import NodeDirectory
+from tahoe.net.crew import Papers, Recipe
+from tahoe.net.dispatch import Delivery, Dispatch, Replying
 from tahoe.net.herald import Herald, Profile
 from tahoe.net.inward import InwardAsk
 from tahoe.net.logs import NodeLog
@@ -35,9 +34,8 @@ from tahoe.net.state import DirectoryState
 from tahoe.net.story import Stories
 from tahoe.net.transport import Limits, Station, Transport
 from tahoe.net.work import Workshop
-from tahoe.protocol import MEMBER, Address, Answer, Message, NodeId, Request, Role, Space
+from tahoe.protocol import MEMBER, Address, Message, NodeId, Request, Role, Space
 from tahoe.session.endpoint import Endpoint
-from tahoe.session.identity import Identity
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import open_announcement
 
@@ -46,73 +44,6 @@ GONE_SECONDS: Final = 1.0
 """A node that changes its connection is offline for a moment; its sessions survive that."""
 
 FAILURES_KEPT: Final = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Papers:
-    """What a node reads from its directory when it starts.
-
-    Args:
-        directory: its own.
-        identity: who it is.
-        card: of its grid.
-        config: what its operator wants.
-        epoch: number of this incarnation.
-    """
-
-    directory: NodeDirectory
-    identity: Identity
-    card: GridCard
-    config: NodeConfig
-    epoch: int
-
-
-class Crew(NamedTuple):
-    """Who works in a node.
-
-    Args:
-        actors: in the order in which they start.
-        space: tells the room on the node's storage; may block. None where there is no storage.
-        leave: called last of all, when no actor works any more; may block.
-        refit: called with the largest packet, in bytes, when the broker turns out to refuse larger ones.
-    """
-
-    actors: tuple[Actor, ...]
-    space: Callable[[], Space] | None = None
-    leave: Callable[[], None] | None = None
-    refit: Callable[[int], None] | None = None
-
-
-class Quarters(Protocol):
-    """What a recipe has to build actors from."""
-
-    papers: Papers
-
-    def context(self, role: Role) -> AsyncioContext:
-        """A context for the actor of one role."""
-
-
-Recipe = Callable[[Quarters], Crew]
-"""Makes a node's actors. May block: it opens stores."""
-
-
-class Replying(Protocol):
-    """Where the outcome of a handler goes."""
-
-    on_cancel: Callable[[], None] | None
-
-    def answer(self, message: Answer) -> None:
-        """The handler returned this."""
-
-    def refuse(self, refused: Refused) -> None:
-        """The handler refused."""
-
-
-class _Delivery(NamedTuple):
-    sender: NodeId
-    role: Role
-    message: Message
-    reply: Replying | None
 
 
 class Incarnation:
@@ -135,7 +66,6 @@ class Incarnation:
         self._stories = Stories(self._failed)
         self._contacts = {entry.node: bytes(entry.exchange_key) for entry in card.introducers}
         self._presences = Presences()
-        self._early: list[_Delivery] | None = []
         self._timer: asyncio.TimerHandle | None = None
         self._space = Space(0, 0, 0)
         access = GridAccess(card.grid_id, card.join_secret)
@@ -145,6 +75,7 @@ class Incarnation:
         self.transport = Transport(station, card.brokers, limits, self, log)
         self._crew = recipe(self)
         self.actors: dict[Role, Actor] = {actor.role: actor for actor in self._crew.actors}
+        self._dispatch = Dispatch(self.actors, self._stories)
         self._herald = Herald(identity, self._profile(), lambda: self._space)
 
     def _profile(self) -> Profile:
@@ -164,9 +95,7 @@ class Incarnation:
         self.transport.start()
         for actor in self._crew.actors:
             await actor.start()
-        early, self._early = self._early, None
-        for delivery in early or ():
-            self._handle(delivery)
+        self._dispatch.open()
 
     async def stop(self) -> None:
         """Say goodbye, end all stories, leave the broker."""
@@ -267,39 +196,8 @@ class Incarnation:
             self.spawn(member.introduced(announcement))
 
     def deliver(self, sender: NodeId, role: Role, message: Message, reply: Replying | None) -> None:
-        """Hand a message to its actor; while actors start, it waits."""
-        delivery = _Delivery(sender, role, message, reply)
-        if self._early is None:
-            self._handle(delivery)
-        else:
-            self._early.append(delivery)
-
-    def _handle(self, delivery: _Delivery) -> None:
-        task = self._stories.spawn(self._receive(delivery))
-        if delivery.reply is not None:
-            delivery.reply.on_cancel = task.cancel
-
-    async def _receive(self, delivery: _Delivery) -> None:
-        reply = delivery.reply
-        try:
-            answer = await self._actor(delivery.role).receive(delivery.sender, delivery.message)
-        except TahoeError as error:
-            if reply is not None:
-                reply.refuse(error if isinstance(error, Refused) else Refused(type(error).__name__, str(error)))
-        except Exception as error:
-            if reply is not None:
-                reply.refuse(Refused("bug", f"{type(error).__name__} in {delivery.role}; see that node's log"))
-            raise
-        else:
-            if reply is not None:
-                assert answer is not None, f"{type(delivery.message).__name__} got no answer"
-                reply.answer(answer)
-
-    def _actor(self, role: Role) -> Actor:
-        actor = self.actors.get(role)
-        if actor is None:
-            raise Refused("no-such-role", f"this node is no {role}")
-        return actor
+        """Hand a message to its actor."""
+        self._dispatch.deliver(Delivery(sender, role, message, reply))
 
     # --- what the transport brings (transport.Receiver) ----------------------------------------------------
 

@@ -12,8 +12,9 @@ from tahoe.errors import BadConfiguration
 from tahoe.net.allocator import keep_message_blocks
 from tahoe.net.card import GridCard
 from tahoe.net.config import NodeConfig
+from tahoe.net.crew import Papers, Recipe
 from tahoe.net.directory import NodeDirectory
-from tahoe.net.incarnation import Incarnation, Papers, Recipe
+from tahoe.net.incarnation import Incarnation
 from tahoe.net.keys import replace_file
 from tahoe.net.logs import NodeLog, open_log
 

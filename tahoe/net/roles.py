@@ -18,7 +18,7 @@ from tahoe.actors.storage import StorageServer, Upkeep
 from tahoe.actors.terms import Limits
 from tahoe.context import Actor
 from tahoe.net.config import StorageSection
-from tahoe.net.incarnation import Crew, Papers, Quarters
+from tahoe.net.crew import Crew, Papers, Quarters
 from tahoe.net.keys import load_secret
 from tahoe.protocol import CLIENT, INTRODUCER, MEMBER, STORAGE
 from tahoe.storage.disk import DiskStore

@@ -28,8 +28,9 @@ from typing import Final, NamedTuple, Protocol
 
 from tahoe.errors import BadMessage
 from tahoe.net import topics
+from tahoe.net.admission import BrokerUnavailable
 from tahoe.net.card import BrokerEntry
-from tahoe.net.connection import BrokerUnavailable, Connection, Farewell, Loss, new_client_id
+from tahoe.net.connection import Connection, Farewell, Loss, new_client_id
 from tahoe.net.logs import NodeLog
 from tahoe.net.packets import SMALLEST_LIMIT, PacketLimit
 from tahoe.net.topics import BULK, CHANNELS, CONTROL

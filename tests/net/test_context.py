@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tahoe.net.card import GridCard
+from tahoe.net.crew import Crew
 from tahoe.net.directory import NewGrid, create_introducer, create_node
-from tahoe.net.incarnation import Crew
 from tahoe.net.node import Node
 from tahoe.protocol import CLIENT, STORAGE, Address
 from tests.net.support import PATIENCE, Mosquitto

@@ -15,9 +15,9 @@ from tahoe.errors import BadConfiguration, Refused, Unanswered
 from tahoe.net.broker import BrokerPlan, start_broker
 from tahoe.net.card import GridCard
 from tahoe.net.config import NodeConfig, NodeSection, StorageSection
+from tahoe.net.crew import Crew
 from tahoe.net.directory import NewGrid, NodeDirectory, create_introducer, create_node
 from tahoe.net.herald import Herald, Profile
-from tahoe.net.incarnation import Crew
 from tahoe.net.keys import load_secret
 from tahoe.net.node import Node, begin_epoch
 from tahoe.net.quantities import ByteSize
