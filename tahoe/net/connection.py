@@ -14,8 +14,8 @@ Measured through mosquitto on two shared cores, publisher and subscriber in proc
 =============  ====================  ====================  ================================
 payload        aiomqtt alone         this module           CPU per message, sending; taking
 =============  ====================  ====================  ================================
-500 bytes      5,200 messages/s      31,000 messages/s     157 and 102; 22 and 25 µs
-350 kB         540 MB/s              570-670 MB/s          274 and 290; 180 and 150 µs
+500 bytes      5,000-9,000 a second  28,000-44,000         101-157 and 59-102; 12 and 16 µs
+350 kB         450-650 MB/s          560-670 MB/s          240-270 and 200-290; 180 and 160 µs
 =============  ====================  ====================  ================================
 
 The figures for 350 kB need ``allocator.py``: without it 330-380 MB/s and six times the CPU in the taker.

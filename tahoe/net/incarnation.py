@@ -98,14 +98,16 @@ class Incarnation:
         self._dispatch.open()
 
     async def stop(self) -> None:
-        """Say goodbye, end all stories, leave the broker."""
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._stories.stop()
-        await self.transport.stop()
-        if self._crew.leave is not None:
-            await self.workshop.run(self._crew.leave)
-        self.workshop.close()
+        """End all stories, leave the broker with a word of goodbye, close what is open."""
+        try:
+            await self._stories.stop()
+            await self.transport.stop()
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._crew.leave is not None:
+                await self.workshop.run(self._crew.leave)
+        finally:
+            self.workshop.close()
 
     def context(self, role: Role) -> AsyncioContext:
         """A context for the actor of one role, with durable values of its own."""
@@ -163,7 +165,7 @@ class Incarnation:
 
     # --- what the endpoint asks for (session.endpoint.Host) ------------------------------------------------
 
-    def transmit(self, to: NodeId, channel: str, packet: Any, size: int) -> None:  # known from the packet
+    def transmit(self, to: NodeId, channel: str, packet: Any, size: int) -> None:
         """Send a packet."""
         self.transport.send(to, channel, packet)
 
@@ -244,7 +246,7 @@ class Incarnation:
         """
         if self._crew.refit is not None:
             self._crew.refit(packet_bytes)
-        for node in self._contacts:
+        for node in tuple(self._contacts):
             self.endpoint.forget(self._loop.time(), node)
 
 
