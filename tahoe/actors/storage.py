@@ -258,4 +258,4 @@ def shares_held(store: ShareStore, storage_indexes: tuple[bytes, ...]) -> Shares
 
 def next_index(store: ShareStore, after: bytes) -> bytes:
     """The first storage index greater than ``after``; empty at the end, where the round begins anew."""
-    return next((index for index in store.storage_indexes() if index > after), b"")
+    return next(store.storage_indexes(after), b"")
