@@ -15,7 +15,7 @@ in bytes of the file and laid out when that answer is proven; all others follow 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
@@ -51,8 +51,15 @@ from tahoe.storage.content import Content, cut, joined
 NODE_BYTES = 40
 """A hash with its number, in a message."""
 
-QUEUE_SECONDS = 2.0
-"""Nothing more is begun while something has been under way for longer, so that a slow line is not stuffed."""
+EASY_SECONDS = 0.25
+"""A stretch that takes no longer than this and twice the quickest answer shows that more may be under way."""
+
+QUEUE_SECONDS = 1.0
+"""A stretch that takes longer than this and twice the quickest answer has waited for others: too many are under way, and
+everybody else on a slow line waits behind them."""
+
+BLIND_PATIENCE = 4.0
+"""How many times longer to wait where nobody answers: then it is rather our own line that is slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,7 @@ class _Stretch:
     hands: dict[int, Pick] = field(default_factory=dict)
     blocks: dict[int, Sequence[BlockRead]] = field(default_factory=dict)
     asked: dict[_Question, None] = field(default_factory=dict)
+    begun: float = 0.0
     extra: int = 0
     plaintext: bytes | None = None
 
@@ -154,6 +162,7 @@ class _Question:
     piece: int = 0
     since: float = 0.0
     due: float = inf
+    ahead: int = 0
 
 
 class Fetch:
@@ -189,6 +198,9 @@ class Fetch:
         self._next_segment = 0
         self._window = 0
         self._wake = inf
+        self._busy: Counter[NodeId] = Counter()
+        self._quickest = inf
+        self._overtaken = -inf  # when the latest question that has been answered was asked
 
     def _reachable_first(self) -> list[NodeId]:
         """The file's order, but those of the front that are said to be gone come last. None is left out: it may be wrong."""
@@ -282,15 +294,11 @@ class Fetch:
     def _has_room(self, weight: int) -> bool:
         held = self._allowance.held
         window = min(self._habits.window, max(self._window, 2 * weight))
-        fits = held + weight <= window and self._allowance.may_take(weight) and not self._is_behind()
+        fits = held + weight <= window and self._allowance.may_take(weight)
         return fits or not held
 
-    def _is_behind(self) -> bool:
-        """Whether the oldest question has been under way for so long that more of them would only queue up."""
-        oldest = next(iter(self._stretches[0].asked), None) if self._stretches else None
-        return oldest is not None and self._ctx.now() - oldest.since > QUEUE_SECONDS
-
     def _begin(self, stretch: _Stretch) -> None:
+        stretch.begun = self._ctx.now()
         self._allowance.take(stretch.weight)
         self._stretches.append(stretch)
         self._ask_more(stretch)
@@ -314,7 +322,7 @@ class Fetch:
             return
         hands = {number: pick.node for number, pick in stretch.hands.items()}
         under_way = list(dict.fromkeys(question.pick for question in stretch.asked))
-        for pick in self._retrieval.proposals(hands, under_way, stretch.extra):
+        for pick in self._retrieval.proposals(hands, under_way, stretch.extra, self._busy):
             self._ask(stretch, pick)
         if not stretch.asked and len(stretch.hands) < self._capability.needed:
             raise NotEnoughShares(self._retrieval.found(), self._capability.needed, self._reasons())
@@ -345,7 +353,9 @@ class Fetch:
         node = question.pick.node
         question.since = self._ctx.now()
         question.due = question.since + self._times.patience(node)
+        question.ahead = self._busy[node]
         question.stretch.asked[question] = None
+        self._busy[node] += 1
         self._wake = min(self._wake, question.due)
         self._asks.add(Errand(question, self._sites[node].address, request))
 
@@ -354,26 +364,46 @@ class Fetch:
         now = self._ctx.now()
         self._wake = inf
         for stretch in list(self._stretches):
-            overdue = [question for question in stretch.asked if question.due <= now]
+            overdue = [question for question in stretch.asked if question.due <= now and self._is_late(question, now)]
             for question in overdue:
                 question.due = inf
-                self._times.learn_at_least(question.pick.node, now - question.since)
+                self._times.learn_at_least(question.pick.node, now - question.since, question.ahead)
             most = max(self._habits.questions, self._capability.needed)
             if overdue and len(stretch.asked) < most:
                 stretch.extra += min(len(overdue), most - len(stretch.asked))
                 self._ask_more(stretch)
             self._wake = min(self._wake, *(question.due for question in stretch.asked), inf)
 
+    def _is_late(self, question: _Question, now: float) -> bool:
+        """Whether it is the server that is slow; if not, the question gets more time.
+
+        If nothing that was asked at the same time or later has been answered, it is rather our own line, where another
+        question would only be one more to wait for.
+        """
+        patience = self._times.patience(question.pick.node)
+        if question.since > self._overtaken:
+            patience *= BLIND_PATIENCE * (1 + question.stretch.extra)
+        question.due = question.since + patience
+        return question.due <= now
+
+    def _forget(self, question: _Question) -> None:
+        """A question is not under way any more."""
+        del question.stretch.asked[question]
+        self._busy[question.pick.node] -= 1
+
     # --- answers --------------------------------------------------------------------------------------------
 
     async def _heard(self, question: _Question, outcome: Any) -> None:
         stretch = question.stretch
-        del stretch.asked[question]
+        self._forget(question)
         if isinstance(outcome, (Refused, Unanswered)):
             self._retrieval.learn(Silent(question.pick.node, str(outcome)))
             self._drop_rest(question)
         else:
-            self._times.learn(question.pick.node, self._ctx.now() - question.since)
+            seconds = self._ctx.now() - question.since
+            self._times.learn(question.pick.node, seconds, question.ahead)
+            self._quickest = min(self._quickest, seconds)
+            self._overtaken = max(self._overtaken, question.since)
             if isinstance(outcome, ShareBytes):
                 self._mend(question, outcome)
             else:
@@ -472,7 +502,7 @@ class Fetch:
         """One piece of a block did not come, so the others are of no use."""
         for other in [other for other in question.stretch.asked if other.torn is question.torn is not None]:
             self._asks.cancel(other)
-            del question.stretch.asked[other]
+            self._forget(other)
 
     # --- decoding -------------------------------------------------------------------------------------------
 
@@ -494,11 +524,9 @@ class Fetch:
 
     def _finish(self, stretch: _Stretch, plaintext: bytes) -> None:
         """A stretch is done: stop what is still under way for it, and make the window wider."""
-        now = self._ctx.now()
-        for question in stretch.asked:
+        for question in list(stretch.asked):
             self._asks.cancel(question)
-            self._times.learn_at_least(question.pick.node, now - question.since)
-        stretch.asked.clear()
+            self._forget(question)
         stretch.blocks.clear()
         begin = stretch.segments.start * self._decoder.parameters.segment_size
         lead, length = max(0, self._part.start - begin), min(len(plaintext), self._part.stop - begin)
@@ -506,7 +534,15 @@ class Fetch:
         stretch.plaintext = plaintext if whole else cast("bytes", cut(plaintext, lead, length - lead))
         if not self._next_segment:
             self._open_up(stretch, len(plaintext))
-        self._window = min(self._habits.window, self._window + 2 * stretch.weight)
+        self._adapt_window(stretch)
+
+    def _adapt_window(self, stretch: _Stretch) -> None:
+        """Twice as much at each round trip while stretches come quickly; less when they queue up."""
+        elapsed = self._ctx.now() - stretch.begun
+        if elapsed <= EASY_SECONDS + 2 * self._quickest:
+            self._window = min(self._habits.window, self._window + 2 * stretch.weight)
+        elif elapsed > QUEUE_SECONDS + 2 * self._quickest:
+            self._window -= stretch.weight
 
     def _open_up(self, stretch: _Stretch, size: int) -> None:
         """The opening stretch is done: all that follows can be laid out, and what it weighs is known."""

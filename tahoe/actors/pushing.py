@@ -6,8 +6,9 @@
                ├─ block for share 1 ──► bob        servers together: what is kept in memory, here and on the line. It
                └─ block for share 2 ──► carol      holds at most a few seconds of the pace seen so far.
 
-A line may be so slow that every answer takes minutes, so there is no fixed time in which a write must be answered: a
-server counts as gone when it owes answers and has been silent for longer than all that is under way should take.
+A line may be so slow that every answer takes minutes, so there is no fixed time in which a write must be answered. A
+server counts as gone when others have answered what was sent together with the oldest write that it owes an answer to,
+and it has still not done so some time later.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ from tahoe.protocol import Close, Closed, NodeId, Write, Written
 from tahoe.storage.content import cut
 
 LONGEST_WAIT = 3600.0
-"""Seconds after which even the slowest line has answered a write."""
+"""Seconds after which even the slowest line has brought an answer to a write."""
+
+LINE_PATIENCE = 4.0
+"""How many times longer to wait where nobody at all answers: a broker may be about to come back."""
 
 WINDOW_SECONDS = 4.0
 """The window holds so much of the pace seen so far, so that a slow line is not stuffed with what a fast one needs."""
 
-SLOWEST_PACE = 64 * 1024
+SLOWEST_PACE = 4 * 1024
 """Bytes per second to reckon with as long as none has been seen."""
 
 GLANCE_SECONDS = 5.0
@@ -48,11 +52,11 @@ class Parcel(NamedTuple):
 
 @dataclass(slots=True)
 class _Home:
-    """One server being filled."""
+    """One server being filled. ``overtaken`` is since when others have answered what it still owes an answer to."""
 
     numbers: tuple[int, ...]
-    heard: float
     under_way: dict[Parcel, None] = field(default_factory=dict)
+    overtaken: float | None = None
 
 
 class Pushing:
@@ -71,9 +75,11 @@ class Pushing:
         self._placing = placing
         self._began = ctx.now()
         placed = placing.placement.placed()
-        self._homes = {node: _Home(numbers, self._began) for node, numbers in placed.items()}
+        self._homes = {node: _Home(numbers) for node, numbers in placed.items()}
         self._under_way = 0
-        self._glanced = self._began
+        self._glanced = self._heard = self._began
+        self._front = -1  # the greatest offset answered by anybody
+        self._round_bytes = 0
         self._asks: AskEach[Parcel, Written] = AskEach(ctx, timeout=LONGEST_WAIT)
 
     async def __aenter__(self) -> Self:
@@ -94,15 +100,16 @@ class Pushing:
             NotEnoughServers: so many servers have failed that the rest is not happy.
         """
         round_bytes = len(pieces[0]) * sum(len(home.numbers) for home in self._homes.values())
+        self._round_bytes = max(self._round_bytes, round_bytes)
         for node, home in list(self._homes.items()):
             for number in home.numbers:
-                await self._write_share(node, number, offset, pieces[number], round_bytes)
+                await self._write_share(node, number, offset, pieces[number])
 
-    async def _write_share(self, node: NodeId, number: int, offset: int, data: bytes, round_bytes: int) -> None:
+    async def _write_share(self, node: NodeId, number: int, offset: int, data: bytes) -> None:
         payload = self._order.limits.payload
         for start in range(0, len(data), payload):
             length = min(payload, len(data) - start)
-            while self._under_way and self._under_way + length > self._window(round_bytes):
+            while self._under_way and self._under_way + length > self._window():
                 await self._outcome()
             if node in self._homes:
                 piece = data if length == len(data) else cut(data, start, length)
@@ -110,17 +117,17 @@ class Pushing:
 
     def _send(self, parcel: Parcel, data: bytes) -> None:
         home = self._homes[parcel.node]
-        if not home.under_way:
-            home.heard = self._ctx.now()
+        if not self._under_way:
+            self._heard = self._ctx.now()
         home.under_way[parcel] = None
         self._under_way += parcel.length
         secret = self._placing.upload_secret
         message = Write(self._placing.storage_index, secret, parcel.number, parcel.offset, data)
         self._asks.add(self._placing.errand(parcel, parcel.node, message))
 
-    def _window(self, round_bytes: int) -> int:
+    def _window(self) -> int:
         """Bytes that may be under way: at first two segments, later a few seconds' worth."""
-        return min(self._order.limits.window, max(2 * round_bytes, int(WINDOW_SECONDS * self._pace())))
+        return min(self._order.limits.window, max(2 * self._round_bytes, int(WINDOW_SECONDS * self._pace())))
 
     def _pace(self) -> float:
         """Bytes per second answered so far."""
@@ -164,17 +171,28 @@ class Pushing:
         if isinstance(outcome, (Refused, Unanswered)):
             self._let_go(parcel.node, str(outcome))
             return
-        home.heard = self._ctx.now()
+        self._heard = self._ctx.now()
+        self._front = max(self._front, parcel.offset)
+        home.overtaken = None
         del home.under_way[parcel]
         self._under_way -= parcel.length
         self.pushed += parcel.length
 
     def _let_silent_ones_go(self) -> None:
+        """Let go of servers that others have left behind, or of all of them when nobody answers any more."""
         now = self._ctx.now()
-        due = self._order.patience.silence + 2 * self._under_way / max(self._pace(), SLOWEST_PACE)
+        pace = max(self._pace(), SLOWEST_PACE)
+        line = LINE_PATIENCE * self._order.patience.silence + 2 * self._under_way / pace
+        due = self._order.patience.silence + 2 * self._round_bytes / pace
         for node, home in list(self._homes.items()):
-            if home.under_way and now - home.heard > due:
-                self._let_go(node, f"fell silent for {now - home.heard:.0f} s")
+            oldest = next(iter(home.under_way), None)
+            if oldest is None or oldest.offset > self._front:
+                home.overtaken = None
+            elif home.overtaken is None:
+                home.overtaken = now
+            silent = max(now - self._heard - line, 0.0 if home.overtaken is None else now - home.overtaken - due)
+            if oldest is not None and silent > 0:
+                self._let_go(node, "fell silent")
 
     def _let_go(self, node: NodeId, reason: str) -> None:
         home = self._homes.pop(node)

@@ -2,14 +2,20 @@
 
 A reader needs any k shares of each stretch of a file, and wants them soon. Two things are learnt on the way:
 
-* ``ResponseTimes``, of a whole node and all its downloads: how long each server takes, as a decaying mean and
-  deviation. From it follow who is asked first and how long one waits before asking somebody else, too (a hedge).
+* ``ResponseTimes``, of a whole node and all its downloads: how long each server takes, as decaying means. From it
+  follow who is asked first and how long one waits before asking somebody else, too (a hedge).
 * ``Retrieval``, of one download: who holds what, who lied, who is silent.
 
-The order of choice: servers that never failed us, one share per server while that suffices, the quicker class of
-servers (a factor of two makes a class: finer would be noise, and every change of mind costs a proof), then the lower
-share number, since shares 0 to k-1 are the file itself and need no decoding. Servers of which nothing is known come
-after holders that are known, in the order of the file, because that is where its uploader put the shares.
+The order of choice, for each stretch:
+
+1. servers that never failed us before those that did once;
+2. one share per server while that suffices;
+3. the server that is likely to answer sooner, given what it has to do for us already. A factor of two makes a class
+   here: finer would be noise, and every change of mind costs a proof;
+4. the lower share number, since shares 0 to k-1 are the file itself and need no decoding.
+
+Servers of which nothing is known are asked, in the file's order, because that is where its uploader put the shares,
+when known holders don't suffice or are so busy that a stranger is likely to be quicker.
 """
 
 from __future__ import annotations
@@ -27,15 +33,33 @@ MOST_STRIKES = 2
 
 _MEAN_GAIN = 1 / 8
 _DEVIATION_GAIN = 1 / 4
-_UNKNOWN_SECONDS = 0.05
-_SLOW_CLASS = -2
-"""Servers that take more than about a third of a second are asked for their shares after those never measured."""
+_QUICK_SECONDS = 0.05
+"""Servers that answer sooner than this are all of one class; strangers are taken for such."""
+_PASSABLE_CLASS = -2
+"""Among strangers, those that took up to about a third of a second are not passed over for others never measured."""
+_BUSY_CLASS = -1
+"""Known holders that need longer than about 0.7 seconds are worth being relieved by strangers."""
 
 
 @dataclass(slots=True)
 class _Estimate:
+    """Response time, and the part of it that is one question's own when several are under way."""
+
     mean: float
     deviation: float
+    service: float
+
+    @property
+    def patience(self) -> float:
+        """Hardly any answer takes longer."""
+        return self.mean + 4 * self.deviation
+
+    def learn(self, seconds: float, ahead: int) -> None:
+        """Move towards a new measurement."""
+        error = seconds - self.mean
+        self.mean += _MEAN_GAIN * error
+        self.deviation += _DEVIATION_GAIN * (abs(error) - self.deviation)
+        self.service += _MEAN_GAIN * (seconds / (1 + ahead) - self.service)
 
 
 class ResponseTimes:
@@ -46,28 +70,33 @@ class ResponseTimes:
         least_patience: never wait less; it keeps jitter from looking like slowness.
     """
 
-    __slots__ = ("_estimates", "first_patience", "least_patience")
+    __slots__ = ("_estimates", "_everybody", "first_patience", "least_patience")
 
     def __init__(self, first_patience: float = 0.5, least_patience: float = 0.25) -> None:
         self.first_patience = first_patience
         self.least_patience = least_patience
         self._estimates: dict[NodeId, _Estimate] = {}
+        self._everybody: _Estimate | None = None
 
-    def learn(self, node: NodeId, seconds: float) -> None:
-        """An answer took so long."""
-        estimate = self._estimates.get(node)
-        if estimate is None:
-            self._estimates[node] = _Estimate(seconds, seconds / 2)
-            return
-        error = seconds - estimate.mean
-        estimate.mean += _MEAN_GAIN * error
-        estimate.deviation += _DEVIATION_GAIN * (abs(error) - estimate.deviation)
+    def learn(self, node: NodeId, seconds: float, ahead: int = 0) -> None:
+        """An answer took so long; so many questions were under way to the same server when it was asked for."""
+        self._learn_of(node, seconds, ahead)
+        if self._everybody is None:
+            self._everybody = _first(seconds, ahead)
+        else:
+            self._everybody.learn(seconds, ahead)
 
-    def learn_at_least(self, node: NodeId, seconds: float) -> None:
-        """No answer came for so long; it tells something only if that is longer than expected."""
+    def learn_at_least(self, node: NodeId, seconds: float, ahead: int = 0) -> None:
+        """No answer came for so long; it tells something only if that is longer than expected, and of this server only."""
         estimate = self._estimates.get(node)
         if estimate is None or seconds > estimate.mean:
-            self.learn(node, seconds)
+            self._learn_of(node, seconds, ahead)
+
+    def _learn_of(self, node: NodeId, seconds: float, ahead: int) -> None:
+        if node in self._estimates:
+            self._estimates[node].learn(seconds, ahead)
+        else:
+            self._estimates[node] = _first(seconds, ahead)
 
     def expected(self, node: NodeId) -> float | None:
         """The mean, or None while nothing is known."""
@@ -75,16 +104,30 @@ class ResponseTimes:
         return None if estimate is None else estimate.mean
 
     def patience(self, node: NodeId) -> float:
-        """How long to wait for this server before a hedge."""
+        """How long to wait for this server before a hedge; for an unknown one, as for servers in general."""
         estimate = self._estimates.get(node)
-        if estimate is None:
-            return self.first_patience
-        return max(self.least_patience, estimate.mean + 4 * estimate.deviation)
+        if estimate is not None:
+            return max(self.least_patience, estimate.patience)
+        return max(self.first_patience, self._everybody.patience if self._everybody else 0.0)
 
-    def speed_class(self, node: NodeId) -> int:
-        """Servers within about a factor of two of one another are of one class; lower is quicker."""
-        estimate = self._estimates.get(node)
-        return round(log2(max(estimate.mean if estimate else _UNKNOWN_SECONDS, _UNKNOWN_SECONDS)))
+    @property
+    def general_class(self) -> int:
+        """The speed class of a stranger, and at least that of servers which take up to about a third of a second."""
+        seconds = self._everybody.service if self._everybody else 0.0
+        return max(_PASSABLE_CLASS, round(log2(max(seconds, _QUICK_SECONDS))))
+
+    def speed_class(self, node: NodeId, ahead: int = 0) -> int:
+        """How soon this server is likely to answer, as a power of two of seconds; a stranger as servers in general."""
+        estimate = self._estimates.get(node) or self._everybody
+        seconds = estimate.service * (1 + ahead) if estimate else 0.0
+        return round(log2(max(seconds, _QUICK_SECONDS)))
+
+
+_IDLE: Mapping[NodeId, int] = {}
+
+
+def _first(seconds: float, ahead: int) -> _Estimate:
+    return _Estimate(seconds, seconds / 2, seconds / (1 + ahead))
 
 
 class Pick(NamedTuple):
@@ -158,13 +201,16 @@ class Retrieval:
                 if holder.shares is not None:
                     holder.shares.pop(number, None)
 
-    def proposals(self, hands: Mapping[int, NodeId], asked: Sequence[Pick], extra: int = 0) -> list[Pick]:
+    def proposals(
+        self, hands: Mapping[int, NodeId], asked: Sequence[Pick], extra: int = 0, busy: Mapping[NodeId, int] = _IDLE
+    ) -> list[Pick]:
         """What to ask for now, for one stretch of the file.
 
         Args:
             hands: share numbers whose blocks have come already, and from whom.
             asked: what is under way for the same stretch.
             extra: how many more than needed (hedges).
+            busy: how many questions are under way to each server.
 
         Returns:
             As many picks as are missing, or fewer where there is nobody left to ask.
@@ -172,20 +218,23 @@ class Retrieval:
         choice = _Choice(self._needed + extra - len(hands) - len(asked), hands, asked)
         for strikes in range(MOST_STRIKES):
             if choice.missing > 0:
-                choice.take_known(self._known(strikes))
-            if choice.missing > 0:
-                choice.take_unknown(self._unknown(strikes))
+                known = self._known(strikes, busy)
+                choice.take_known([pick for speed, _, _, pick in known if speed <= _BUSY_CLASS])
+                if choice.missing > 0:
+                    choice.take_unknown(node for node in self._unknown(strikes) if not busy.get(node))
+                choice.take_known([pick for _, _, _, pick in known])
+                if choice.missing > 0:
+                    choice.take_unknown(self._unknown(strikes))
         return choice.picks
 
-    def _known(self, strikes: int) -> list[Pick]:
-        """Shares known to be on servers that failed so many times, best first."""
-        ranked = [
-            (self._times.speed_class(node), number, place, node)
-            for place, (node, holder) in enumerate(self._holders.items())
-            if holder.shares and holder.strikes == strikes
-            for number in holder.shares
-        ]
-        return [Pick(node, number) for _, number, _, node in sorted(ranked)]
+    def _known(self, strikes: int, busy: Mapping[NodeId, int]) -> list[tuple[int, int, int, Pick]]:
+        """Shares known to be on servers that failed so many times, best first, each with its server's speed class."""
+        ranked: list[tuple[int, int, int, Pick]] = []
+        for place, (node, holder) in enumerate(self._holders.items()):
+            if holder.shares and holder.strikes == strikes:
+                speed = self._times.speed_class(node, busy.get(node, 0))
+                ranked.extend((speed, number, place, Pick(node, number)) for number in holder.shares)
+        return sorted(ranked)
 
     def _unknown(self, strikes: int) -> Iterator[NodeId]:
         """Servers that have not said yet what they have, in order, those known to be slow last."""
@@ -194,7 +243,7 @@ class Retrieval:
             holder = self._holders.get(node, _NOT_HEARD_OF)
             if holder.shares is None and holder.strikes == strikes:
                 speed = self._times.speed_class(node)
-                if speed > _SLOW_CLASS:
+                if speed > self._times.general_class:
                     slow.append((speed, place, node))
                 else:
                     yield node

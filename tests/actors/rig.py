@@ -5,6 +5,8 @@ No sessions and no broker are in the way here; what a server does with a message
     rig = Rig(servers=10)
     rig.servers[3].down = True                            # hears nothing
     rig.servers[4].delay = 2.0                            # answers late
+    rig.servers[4].service = 0.5                          # answers one after the other, each takes so long
+    rig.servers[4].line = rig.client                      # and so do all with the same line together
     rig.servers[5].bend = lambda message, answer: ...     # lies
 """
 
@@ -73,6 +75,9 @@ class Machine:
         self.actor = None
         self.down = False
         self.delay = DELAY
+        self.service = 0.0
+        self.free_at = 0.0
+        self.line = None
         self.bend = None
         self.heard = []
 
@@ -104,7 +109,9 @@ class Machine:
         if self.bend is not None:
             outcome = self.bend(message, outcome)
         if asking is not None and outcome is not None:
-            self.world.after(self.delay, self._answer, asking, outcome)
+            line = self if self.line is None else self.line
+            line.free_at = max(line.free_at, self.world.now()) + self.service
+            self.world.at(line.free_at + self.delay, self._answer, asking, outcome)
 
     def _answer(self, asking, outcome):
         if not self.down:

@@ -8,7 +8,7 @@ from tahoe.actors.upload import BytesSource, upload
 from tahoe.codec.capability import ImmutableRead, Literal
 from tahoe.errors import BadCapability, CorruptFile, NotEnoughShares, Refused
 from tahoe.policy.budget import Budget
-from tahoe.protocol import AdviseCorrupt, Encoding, ReadShare, ReadShares, ShareBytes, SharesRead
+from tahoe.protocol import AdviseCorrupt, Encoding, ReadShare, ReadShares, ShareBytes, ShareFacts, SharesRead
 from tests.actors.rig import DELAY, STANDARD, Rig, content, read_all, terms
 
 SIZE = 50_000
@@ -221,6 +221,53 @@ def test_servers_said_to_be_gone_are_asked_last():
     assert rig.get(result.capability, room=room()) == content(SIZE)
 
 
+def most_under_way(rig):
+    """Watch the client; returns a list whose last entry is the most questions ever under way to one server."""
+    under_way, most = {}, [0]
+    ask = rig.client.ask
+
+    def watched(to, request, timeout, done):
+        under_way[to.node] = under_way.get(to.node, 0) + 1
+        most.append(max(most[-1], under_way[to.node]))
+
+        def finished(outcome):
+            under_way[to.node] -= 1
+            done(outcome)
+
+        return ask(to, request, timeout, finished)
+
+    rig.client.ask = watched
+    return most
+
+
+def test_questions_do_not_queue_up_where_servers_are_slow():
+    rig, result = stocked(servers=3, encoding=Encoding(3, 3, 3), size=1_000_000)
+    for machine in rig.servers:
+        machine.service = 0.3
+    most = most_under_way(rig)
+    assert rig.get(result.capability, room=room()) == content(1_000_000)
+    assert most[-1] <= 8
+
+
+def test_busy_holders_are_relieved_by_servers_that_nobody_has_asked_yet():
+    rig, result = stocked(size=200_000)
+    for machine in rig.servers:
+        machine.service = 1.0
+    before = rig.world.now()
+    assert rig.get(result.capability, room=room()) == content(200_000)
+    assert len(asked(rig)) == 10
+    assert rig.world.now() - before < 0.5 * 3 * 21 / 3
+
+
+def test_a_slow_line_is_not_stuffed_with_hedges():
+    rig, result = stocked(servers=10, size=200_000)
+    for machine in rig.servers:
+        machine.service, machine.line = 0.4, rig.client
+    assert rig.get(result.capability, room=room()) == content(200_000)
+    blocks = sum(machine.count(ReadShares) for machine in rig.servers)
+    assert blocks <= 1.25 * 3 * 21
+
+
 # --- servers that lie -------------------------------------------------------------------------------------
 
 
@@ -306,6 +353,19 @@ def test_a_server_that_claims_shares_and_gives_none_is_not_asked_for_ever():
         )
     with pytest.raises(NotEnoughShares):
         rig.get(result.capability, room=room())
+
+
+def test_shares_that_the_file_does_not_have_are_not_counted():
+    rig, result = stocked()
+    for number in range(8):
+        rig.machine(result.homes[number]).bend = lambda _, answer: (
+            SharesRead((ShareFacts(1000 + len(answer.shares), 1, result.capability.ueb_hash),), ())
+            if isinstance(answer, SharesRead)
+            else answer
+        )
+    with pytest.raises(NotEnoughShares) as caught:
+        rig.get(result.capability, room=room())
+    assert caught.value.found == 2
 
 
 def test_a_share_of_another_file_under_the_same_index_is_ignored():

@@ -89,13 +89,13 @@ def test_a_small_file_takes_one_round_after_the_questions():
     assert all([type(message) for message in machine.heard] == [HaveShares, StoreShares] for machine in rig.servers)
 
 
+class Once(BytesSource):
+    async def rewind(self):
+        raise AssertionError("it was to be read once")
+
+
 def test_a_large_file_is_read_once_under_a_random_key():
     rig = Rig()
-
-    class Once(BytesSource):
-        async def rewind(self):
-            raise AssertionError("it was to be read once")
-
     data = content(50_000)
     order = terms(convergence=None, small=False, segment=10_000)
     first = rig.run(upload(rig.ctx, rig.roster, order, Once(data)))
@@ -163,7 +163,8 @@ def test_a_server_that_claims_shares_of_a_random_file_is_not_believed(small):
 
     rig.servers[0].bend = claim
     data = content(5000)
-    result = rig.put(data, terms(convergence=None, small=small, segment=1000))
+    order = terms(convergence=None, small=small, segment=1000)
+    result = rig.run(upload(rig.ctx, rig.roster, order, Once(data)))
     assert result.existing == 0
     assert rig.servers[0].name not in result.homes.values()
     assert rig.get(result.capability) == data
@@ -301,6 +302,17 @@ def test_too_few_servers_is_an_error_that_tells_what_was_found_and_nothing_is_se
     assert "s2: " in text
     assert "best placement: 0 on " in text
     assert not any(machine.count(kind) for machine in rig.servers for kind in (StoreShares, Allocate))
+
+
+def test_an_upload_that_fails_late_still_tells_who_was_left_out_early():
+    rig = Rig(servers=8)
+    rig.servers[0].down = True
+    for machine in rig.servers[1:3]:
+        machine.bend = _refuse(StoreShares)
+    with pytest.raises(NotEnoughServers) as caught:
+        rig.put(content(5000))
+    assert "s0: did not answer while the others did" in str(caught.value)
+    assert "s1: refused (no-space): full" in str(caught.value)
 
 
 def test_servers_lost_while_pushing_make_the_upload_fail_and_everything_allocated_is_aborted():
@@ -473,17 +485,16 @@ def test_a_share_completed_by_another_between_question_and_offer_is_found_to_be_
 
 def test_junk_slipped_in_between_allocation_and_close_does_not_count():
     rig = Rig()
-    data = content(50_000)
     victim = rig.servers[4]
     junk = expected_shares(content(5000, seed=666)).shares[0]
+    close = victim.actor.store.close
 
-    def slip_in(message, answer):
-        if isinstance(message, Write):
-            victim.actor.store.store(message.storage_index, {message.number: junk}, LEASE, 0.0)
-        return answer
+    def slip_in(storage_index, upload_secret, numbers):
+        victim.actor.store.store(storage_index, dict.fromkeys(numbers, junk), LEASE, 0.0)
+        return close(storage_index, upload_secret, numbers)
 
-    victim.bend = slip_in
-    result = rig.put(data, terms(small=False, segment=1000))
+    victim.actor.store.close = slip_in
+    result = rig.put(content(50_000), terms(small=False, segment=1000))
     assert result.happiness == 9
     assert victim.name not in result.homes.values()
 

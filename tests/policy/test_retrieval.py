@@ -99,6 +99,36 @@ def test_waiting_in_vain_for_less_than_usual_teaches_nothing():
     assert times.expected(A) == pytest.approx(2.0)
 
 
+def test_a_stranger_gets_as_much_time_as_servers_in_general_need():
+    times = ResponseTimes(first_patience=0.5)
+    for _ in range(50):
+        times.learn(A, 3.0)
+    assert 3.0 <= times.patience(B) < 3.2
+    times.learn_at_least(C, 100.0)
+    assert times.patience(B) < 3.2
+
+
+def test_strangers_relieve_holders_that_are_slow_or_busy():
+    times = ResponseTimes()
+    choice = retrieval(times=times)
+    for node, number in ((A, 0), (B, 1)):
+        times.learn(node, 0.3)
+        choice.learn(Holds(node, [number]))
+    assert choice.proposals({}, ()) == [Pick(A, 0), Pick(B, 1)]
+    assert choice.proposals({}, (), busy={A: 4, B: 4}) == [Pick(C, None), Pick(D, None)]
+    assert choice.proposals({}, (), busy={A: 4, B: 4, C: 1, D: 1}) == [Pick(A, 0), Pick(B, 1)]
+    assert choice.proposals({}, (), busy={A: 4}) == [Pick(B, 1), Pick(C, None)]
+
+
+def test_what_one_question_takes_is_told_apart_from_waiting_for_those_before_it():
+    times = ResponseTimes()
+    times.learn(A, 8.0, ahead=7)
+    times.learn(B, 2.0)
+    assert times.expected(A) == 8.0
+    assert times.speed_class(A) < times.speed_class(B)
+    assert times.speed_class(A, ahead=1) == times.speed_class(B)
+
+
 @given(st.data())
 def test_proposals_are_distinct_never_too_many_and_end_only_when_nobody_is_left(data):
     nodes = [A, B, C, D, E]
