@@ -12,7 +12,7 @@ speed (550-650 MB/s either way): a small packet takes 9 ms (95 %: 17) on the sam
 waiting, 25 ms (95 %: 50) with 8 MB waiting, and 1.2 ms (95 %: 5) on one of its own.
 
 QoS 0, clean sessions, nothing retained but presence: whatever is on its way when a connection ends is
-lost, and the sessions above send it again. Both connections come and go together; a loss of either is
+lost, and the sessions above send it again. Small packets sent while there is no broker wait a little. Both connections come and go together; a loss of either is
 followed by a new attempt at the same broker, then at the next, with growing pauses that differ from node
 to node, so that a broker which comes back is not trampled down.
 """
@@ -32,6 +32,7 @@ from tahoe.net.admission import BrokerUnavailable
 from tahoe.net.card import BrokerEntry
 from tahoe.net.connection import Connection, Farewell, Loss, new_client_id
 from tahoe.net.logs import NodeLog
+from tahoe.net.outbox import Letter, Outbox
 from tahoe.net.packets import SMALLEST_LIMIT, PacketLimit
 from tahoe.net.topics import BULK, CHANNELS, CONTROL
 from tahoe.protocol import NodeId
@@ -141,6 +142,7 @@ class Transport:
         self._connections: dict[str, Connection] = {}
         self._client_ids = {channel: new_client_id() for channel in CHANNELS}
         self._sent_up_to: dict[tuple[NodeId, str], int] = {}
+        self._outbox = Outbox()
         self._up = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
@@ -170,10 +172,10 @@ class Transport:
     # --- packets ------------------------------------------------------------------------------------------
 
     def send(self, to: NodeId, channel: str, packet: bytes) -> None:
-        """Send, or drop where that is impossible now. Never waits."""
+        """Send, or drop where that is impossible now. Never waits. Small packets may go a little later."""
         connection = self._connections.get(channel)
         if connection is None:
-            self.dropped["disconnected"] += 1
+            self._keep(to, channel, packet)
         elif len(packet) > self._limit.bytes:
             self.dropped["too-large"] += 1
         elif connection.unsent > self._limits.unsent_bytes:
@@ -182,6 +184,12 @@ class Transport:
             self._note_size(connection, len(packet))
             connection.send(topics.packets(self.station.grid_id, to, channel, self.station.node), packet)
             self._sent_up_to[to, channel] = connection.accepted
+
+    def _keep(self, to: NodeId, channel: str, packet: bytes) -> None:
+        if channel == CONTROL and len(packet) <= SMALLEST_LIMIT:
+            self.dropped["disconnected"] += self._outbox.put(Letter(time.monotonic(), to, packet))
+        else:
+            self.dropped["disconnected"] += 1
 
     def _note_size(self, connection: Connection, size: int) -> None:
         if size > SMALLEST_LIMIT:
@@ -290,6 +298,8 @@ class Transport:
         self._leave_presence(self.station.online)
         self._note(broker, connected=True, problem="")
         self._up.set()
+        for letter in self._outbox.take(time.monotonic()):
+            self.send(letter.to, CONTROL, letter.packet)
         self._receiver.connected()
 
     def _lost(self, broker: BrokerEntry, loss: Loss) -> None:

@@ -66,10 +66,20 @@ async def test_packets_arrive_with_their_sender_and_channel_in_order(tmp_path, e
     await broker.stop()
 
 
-async def test_what_is_sent_without_a_broker_is_dropped_and_counted():
+async def test_large_packets_without_a_broker_are_dropped_and_counted():
     async with End("alice", NOBODY) as alice:
-        alice.transport.send(alice.node, "in", b"into the void")
+        alice.transport.send(alice.node, "bulk", b"into the void")
         assert alice.transport.dropped["disconnected"] == 1
+
+
+async def test_small_packets_sent_before_the_broker_is_there_go_when_it_is(mosquitto):
+    async with End("bob", mosquitto.entry()) as bob:
+        await bob.connected()
+        async with End("alice", mosquitto.entry()) as alice:
+            for number in range(3):
+                alice.transport.send(bob.node, "in", b"early %d" % number)
+            await bob.listener.until(lambda listener: len(listener.packets) == 3)
+        assert [packet for _, _, packet in bob.listener.packets] == [b"early 0", b"early 1", b"early 2"]
 
 
 async def test_what_waits_for_a_broker_that_stands_still_is_bounded(mosquitto):
