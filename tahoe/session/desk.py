@@ -216,7 +216,7 @@ class Desk:
     def poll(self, now: float) -> None:
         """Do everything that is due."""
         self.now = now
-        self.alarm.rang()
+        self.alarm.rang(now)
         try:
             self.run_endings()
             self.deadlines.run(now)

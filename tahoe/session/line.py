@@ -179,6 +179,11 @@ class Line:
         elif self._stall is None:
             self._begin_stall(now)
 
+    def unqueue(self, parcel: Any) -> None:
+        """Don't send this any more."""
+        if self._waiting:
+            self._waiting.pop(parcel, None)
+
     def _pump(self, now: float) -> None:
         """Send what waited, as far as there is credit."""
         session = self.current

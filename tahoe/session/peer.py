@@ -136,8 +136,7 @@ class Peer(Line):
             asking.expiry.pop(asking, None)
         if asking.repetition is not None:
             asking.repetition.pop(asking, None)
-        if self._waiting:
-            self._waiting.pop(asking, None)
+        self.unqueue(asking)
         self.desk.release(asking)
         if asking.ticket == self.lowest:
             self._advance_lowest()
@@ -345,6 +344,7 @@ class Peer(Line):
         for asking in tuple(self.open.values()):
             if asking.sent_at >= 0:
                 seconds = max(self.desk.now - asking.sent_at, 0.0)
+                self.unqueue(asking)  # it must not be sent to the new life
                 self.desk.end_later(asking, Unanswered(self.node, seconds, "it was restarted"))
         self.answers.forget_all()
 

@@ -52,9 +52,14 @@ class Alarm:
             self.time = when
             self._wake_at(when)
 
-    def rang(self) -> None:
-        """The runtime has woken us; whoever still waits must set the alarm anew."""
-        self.time = inf
+    def rang(self, now: float) -> None:
+        """The runtime has woken us; whoever still waits must set the alarm anew.
+
+        If that was too early, the wish still stands: else a runtime that can't take timers back would wake us
+        ever more often.
+        """
+        if now >= self.time:
+            self.time = inf
 
 
 class Waits(Generic[T]):

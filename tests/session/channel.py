@@ -204,7 +204,7 @@ class World:
             desk = side.endpoint._desk
             assert len(side.endpoint._peers) <= 1
             assert desk.answer_bytes >= 0
-            assert desk.answer_bytes <= self.settings.answer_bytes_kept + self.settings.message_bytes
+            assert desk.answer_bytes <= self.settings.answer_bytes_kept + self.settings.receive_budget
             for peer in side.endpoint._peers.values():
                 assert len(peer.open) <= self.settings.asks_open
                 assert len(peer._waiting) <= 2 * self.settings.asks_open
@@ -212,7 +212,7 @@ class World:
                 session = peer.current
                 if session is not None:
                     assert session.outflow.spent <= session.outflow.limit
-                    assert 0 <= session.inflow.held <= 3 * session.inflow.window
+                    assert 0 <= session.inflow.held <= self.settings.receive_budget
 
     def check_outcomes(self) -> None:
         for number, outcomes in self.outcomes.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from random import Random
 from typing import ClassVar
 
 import pytest
@@ -27,6 +28,10 @@ weathers = st.builds(
     delay=st.sampled_from((0.01, 0.2, 2.0)),
 )
 
+SIZES = (0, 0, 500, 1500, 5000, 12000, 20000)
+TIMEOUTS = (0.3, 3.0, 20.0)
+WAITS = (0.01, 0.3, 3.0)
+
 sides = st.sampled_from(("left", "right"))
 
 steps = st.lists(
@@ -35,15 +40,15 @@ steps = st.lists(
             st.just("ask"),
             sides,
             st.booleans(),
-            st.sampled_from((0, 0, 500, 1500, 5000, 12000, 20000)),
-            st.sampled_from((0.3, 3.0, 20.0)),
+            st.sampled_from(SIZES),
+            st.sampled_from(TIMEOUTS),
         ),
         st.tuples(st.just("ask"), sides, st.booleans(), st.just(0), st.just(8.0)),
         st.tuples(st.just("tell"), sides),
         st.tuples(st.just("cancel"), st.integers(0, 50)),
         st.tuples(st.just("restart"), sides),
         st.tuples(st.just("forget"), sides),
-        st.tuples(st.just("wait"), st.sampled_from((0.01, 0.3, 3.0))),
+        st.tuples(st.just("wait"), st.sampled_from(WAITS)),
     ),
     max_size=60,
 )
@@ -130,6 +135,28 @@ def test_answered_is_executed_once_memory_is_bounded_and_nothing_deadlocks(recor
 def test_the_same_holds_for_plain_sessions_in_the_simulator(seed, weather, script):
     world = World(seed, weather, replace(SMALL, sealed=False))
     drive(world, script)
+    settle(world)
+
+
+def busy_script(rng: Random):
+    """A hundred steps, most of them asks."""
+    makers = {
+        "ask": lambda side: (side, rng.random() < 0.5, rng.choice(SIZES), rng.choice(TIMEOUTS)),
+        "tell": lambda side: (side,),
+        "cancel": lambda _: (rng.randrange(50),),
+        "restart": lambda side: (side,),
+        "forget": lambda side: (side,),
+        "wait": lambda _: (rng.choice(WAITS),),
+    }
+    for step in rng.choices(tuple(makers), (50, 10, 5, 3, 2, 30), k=100):
+        yield (step, *makers[step](rng.choice(("left", "right"))))
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**32), weather=weathers, sealed=st.booleans())
+def test_the_same_holds_when_there_is_a_lot_to_do(seed, weather, sealed):
+    world = World(seed, weather, replace(SMALL, sealed=sealed))
+    drive(world, busy_script(Random(seed)))
     settle(world)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from msgspec.structs import replace
 
@@ -10,7 +12,6 @@ from tahoe.protocol import (
     Answer,
     Close,
     Closed,
-    HaveShares,
     ReadShare,
     RosterChanged,
     ShareBytes,
@@ -143,7 +144,7 @@ def test_repetitions_come_at_ever_longer_intervals():
                 times.append(pair.now) if item[0] == pair.left.node and item[3].content.kind == ASK else None
             ),
         )
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps[0] < 1.1
     assert gaps == sorted(gaps)
     assert 8 <= gaps[-1] <= 16
@@ -588,4 +589,3 @@ def test_nothing_a_stranger_sends_raises():
     pair.right.replies[0].answer(SharesHeld((), Space(0, 0, 0)))
     pair.run_untimed()
     assert isinstance(outcomes[0], Answer)
-    assert HaveShares

@@ -43,7 +43,7 @@ def shake(kind=SealedHandshakes):
     ours, theirs = handshakes(alice, kind=kind), handshakes(bob, kind=kind)
     opening = ours.begin(bob.node, bob.exchange_public, hello())
     knock = theirs.read_hello(alice.node, opening.packet)
-    packet, size, responder = knock.welcome(WELCOMED)
+    packet, _, responder = knock.welcome(WELCOMED)
     welcome, initiator = ours.read_welcome(opening, packet)
     return knock, welcome, initiator, responder
 

@@ -22,12 +22,12 @@ ALICE, BOB, EVE = NodeId("v0-alice"), NodeId("v0-bob"), NodeId("v0-eve")
 READER = Reader()
 
 
-def session(local=ALICE, remote=BOB, send=b"1", receive=b"2", grid="grid", name=7, version=1):
-    return SealedSession(SessionKeys(name, send * 32, receive * 32), Parties(grid, local, remote), version, READER)
+def session(local=ALICE, remote=BOB, keys=b"12", grid="grid", name=7, version=1):
+    return SealedSession(SessionKeys(name, keys[:1] * 32, keys[1:] * 32), Parties(grid, local, remote), version, READER)
 
 
 def pair():
-    return session(), session(BOB, ALICE, b"2", b"1")
+    return session(), session(BOB, ALICE, b"21")
 
 
 def envelope(body=None, ticket=1):
@@ -83,11 +83,11 @@ def test_a_packet_opens_only_where_it_was_meant_to():
     assert refused(bob, BULK, sealed) == "misdirected"
     assert refused(alice, CONTROL, sealed) == "misdirected"
     others = (
-        session(EVE, ALICE, b"2", b"1"),
-        session(BOB, EVE, b"2", b"1"),
-        session(BOB, ALICE, b"2", b"1", grid="another"),
-        session(BOB, ALICE, b"2", b"1", name=8),
-        session(BOB, ALICE, b"2", b"1", version=2),
+        session(EVE, ALICE, b"21"),
+        session(BOB, EVE, b"21"),
+        session(BOB, ALICE, b"21", grid="another"),
+        session(BOB, ALICE, b"21", name=8),
+        session(BOB, ALICE, b"21", version=2),
     )
     for other in others:
         assert refused(other, CONTROL, sealed) == "tampered"

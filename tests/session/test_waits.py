@@ -18,7 +18,7 @@ class Timer:
         self.waits = Waits(self.alarm, lambda thing, now: self.done.append((thing, now)))
 
     def poll(self, now):
-        self.alarm.rang()
+        self.alarm.rang(now)
         self.waits.run(now)
         self.waits.arm()
 
@@ -36,6 +36,14 @@ def test_one_timer_serves_all():
     assert timer.done[1:] == [("a", 16.0), ("b", 16.0)]
     assert timer.alarm.time == inf
     assert not timer.waits._queues
+
+
+def test_being_woken_too_early_makes_no_further_wishes():
+    timer = Timer()
+    timer.waits.add(0.0, 15.0, "a")
+    for _ in range(5):
+        timer.poll(3.0)
+    assert timer.wishes == [15.0]
 
 
 def test_what_is_taken_out_is_not_kept():
