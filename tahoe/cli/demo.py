@@ -178,13 +178,14 @@ def _scratch() -> Iterator[Path]:
 
 @contextmanager
 def _ending_politely() -> Iterator[None]:
-    """Let SIGTERM end the story as Ctrl-C does, by way of every ``finally``."""
+    """Let SIGTERM, and SIGINT even where a shell had it ignored, end the story by way of every ``finally``."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

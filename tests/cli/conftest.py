@@ -36,7 +36,7 @@ def tahoe(tmp_path):
             capture_output=True,
             cwd=tmp_path,
             env=variables,
-            timeout=60,
+            timeout=110,
             check=False,
         )
         err = done.stderr.decode()

@@ -15,7 +15,7 @@ def processes_in(directory: Path) -> list[str]:
 
 
 def test_the_demo_ends_well_and_leaves_nothing(tahoe, tmp_path):
-    outcome = tahoe("demo", TMPDIR=str(tmp_path))
+    outcome = tahoe("demo", "--engine", "mosquitto", TMPDIR=str(tmp_path))
     assert outcome.status == 0, outcome.err
     assert "7 of 10 storage servers are killed" in outcome.text
     assert "identical" in outcome.text
