@@ -10,9 +10,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from tahoe.net.broker import find_mosquitto
 from tahoe.net.card import BrokerEntry
 from tahoe.net.logs import NodeLog
+from tahoe.net.mosquitto import _end_with_parent, find_mosquitto
 from tahoe.net.transport import Limits, Station, Transport
 from tahoe.session.identity import Identity
 
@@ -44,7 +44,9 @@ class Mosquitto:
             lines = [f"listener {self.port} 127.0.0.1", "set_tcp_nodelay true", "persistence false", "log_type none"]
             lines += self._lines or ("allow_anonymous true",)
             self._config.write_text("\n".join([*lines, f"user {os.environ.get('USER', 'root')}", ""]))
-            self._child = subprocess.Popen([find_mosquitto(), "-c", str(self._config)], stderr=subprocess.DEVNULL)
+            self._child = subprocess.Popen(
+                [find_mosquitto(), "-c", str(self._config)], stderr=subprocess.DEVNULL, preexec_fn=_end_with_parent()
+            )
             if self._listens():
                 return
         raise AssertionError("mosquitto does not start")
