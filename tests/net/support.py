@@ -45,7 +45,9 @@ class Mosquitto:
             lines += self._lines or ("allow_anonymous true",)
             self._config.write_text("\n".join([*lines, f"user {os.environ.get('USER', 'root')}", ""]))
             self._child = subprocess.Popen(
-                [find_mosquitto(), "-c", str(self._config)], stderr=subprocess.DEVNULL, preexec_fn=_end_with_parent()
+                [find_mosquitto(), "-c", str(self._config)],
+                stderr=subprocess.DEVNULL,
+                preexec_fn=_end_with_parent(),  # noqa: PLW1509  # one system call, no lock
             )
             if self._listens():
                 return
