@@ -14,7 +14,7 @@ that it was not done, so the floor remembers that a late copy of a refused ask m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from tahoe.errors import Refused
@@ -166,12 +166,11 @@ class Answers:
 
     def forget_below(self, lowest: int) -> None:
         """The peer has ended all its asks below ``lowest``."""
-        replies = self.replies
-        if lowest - self.lowest > len(replies):
-            ended = [ticket for ticket in replies if ticket < lowest]
+        before, self.lowest = self.lowest, lowest
+        if lowest - before > len(self.replies) + 1:  # whatever the peer says costs no more than what is kept
+            ended: Iterable[int] = [ticket for ticket in self.replies if ticket < lowest]
         else:
-            ended = [ticket for ticket in range(self.lowest, lowest) if ticket in replies]
-        self.lowest = lowest
+            ended = range(before, lowest)
         for ticket in ended:
             self._forget(ticket)
 

@@ -48,6 +48,7 @@ class Endpoint:
         self._desk = Desk(identity.node, host, settings, handshakes, rng)
         self._desk.sweep = self._sweep
         self._handshakes: Handshakes = handshakes
+        self._label = self._handshakes.label
         self._peers: dict[NodeId, Peer] = {}
         self._swept_at = -_SWEEP_SECONDS
 
@@ -101,8 +102,9 @@ class Endpoint:
         try:
             number = _CHANNEL_NUMBERS[channel]
             size = packet.size if type(packet) is PlainPacket else len(packet)  # type: ignore[arg-type]  # bytes then
-            desk.arrived(now, size)
-            first, label = self._handshakes.label(packet)
+            if desk.limits_download:
+                desk.arrived(now, size)
+            first, label = self._label(packet)
             peer = self._peers.get(sender)
             if first > PROTOCOL_VERSIONS[1] or first < PROTOCOL_VERSIONS[0]:
                 self._shake_hands(now, sender, first, label, packet)

@@ -145,10 +145,10 @@ class Line:
 
     def grant(self, session: Session) -> int:
         """The limit to announce in the next envelope."""
-        if not self.desk.limits_download or self.desk.may_grant():
-            return session.inflow.grant()
-        self.desk.thirsty[self] = None
-        return session.inflow.announced
+        if self.desk.limits_download and not self.desk.may_grant():
+            self.desk.thirsty[self] = None
+            return session.inflow.announced
+        return session.inflow.grant()
 
     def dispatch(self, session: Session, text: Any, size: int) -> bool:
         """Seal and transmit; False if the session's counters are used up."""

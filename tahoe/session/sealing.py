@@ -61,7 +61,7 @@ class ReplayWindow:
             raise Dropped("replayed")
 
     def accept(self, counter: int) -> None:
-        """Remember the counter of an authentic packet."""
+        """Remember the counter of an authentic packet that ``refuse_replay`` let through."""
         ahead = counter - self._highest
         if ahead == 1:
             self._seen = (self._seen << 1 | 1) & _WINDOW_MASK
@@ -251,9 +251,9 @@ class PlainSession:
         Raises:
             Dropped: replayed.
         """
-        window = self._windows[channel]
-        window.refuse_replay(packet.counter)
-        window.accept(packet.counter)
+        window, counter = self._windows[channel], packet.counter
+        window.refuse_replay(counter)
+        window.accept(counter)
         return packet.content  # type: ignore[no-any-return]  # a packet of an envelope's version holds an envelope
 
 
