@@ -1,3 +1,5 @@
+"""Nodes in the background: started, stopped, restarted, killed, shared."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Brokers by the command line: what they say, what they put into a card, when they end."""
+
 from __future__ import annotations
 
 import os

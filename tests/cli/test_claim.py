@@ -1,3 +1,5 @@
+"""Claims on a node directory, held and lost by processes."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""Commands that found a grid, join it and sign for it."""
+
 from __future__ import annotations
 
 import stat

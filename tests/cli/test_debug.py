@@ -1,3 +1,5 @@
+"""Shares and capabilities taken apart and put together without a grid."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,3 +1,5 @@
+"""The demo, as a newcomer calls it."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Every sick node that the doctor knows, and a healthy one."""
+
 from __future__ import annotations
 
 import copy

@@ -1,3 +1,5 @@
+"""What holds for all commands: help, exit status, quick starts."""
+
 from __future__ import annotations
 
 import subprocess

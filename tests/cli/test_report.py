@@ -1,3 +1,5 @@
+"""What a running node tells of itself, and to whom."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Files through the gateway: whole, in part, slowly, in vain."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,3 +1,5 @@
+"""Who the gateway lets do what, asked as attackers and old clients would."""
+
 from __future__ import annotations
 
 import json

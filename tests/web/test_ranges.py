@@ -1,3 +1,5 @@
+"""Byte ranges against slices, and entity tags."""
+
 from __future__ import annotations
 
 import pytest
