@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from tahoe.cli.claim import is_ready, runner
+from tahoe.cli.claim import is_ready, run_together, runner
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,9 +48,10 @@ def stop(directories: tuple[Path, ...]) -> None:
 @click.command()
 @_arguments
 def restart(directories: tuple[Path, ...]) -> None:
-    """Stop the nodes in DIR..., if they run, and start them again."""
+    """Stop the nodes in DIR..., if they run, and start them again, with those that shared a process with them."""
+    others = [other for directory in directories for other in run_together(directory)]
     stop_nodes(directories)
-    start_nodes(directories)
+    start_nodes(list(dict.fromkeys((*directories, *others))))
 
 
 def start_nodes(directories: Sequence[Path]) -> None:

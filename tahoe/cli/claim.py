@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -45,15 +46,20 @@ else:
 
 
 class Claim:
-    """This process's claim to run the node in a directory."""
+    """This process's claim to run the node in a directory.
 
-    def __init__(self, directory: Path) -> None:
-        """Take it.
+    Args:
+        directory: the node's.
+        together: all directories whose nodes this process runs; they start and stop with one another.
 
-        Raises:
-            BadConfiguration: another process has it.
-        """
-        self._file = (directory / PID_FILE).open("a+", encoding="ascii")
+    Raises:
+        BadConfiguration: another process has it.
+    """
+
+    def __init__(self, directory: Path, together: Sequence[Path] = ()) -> None:
+        self._together = "".join(f"\n{other}" for other in together or (directory,))
+        handle = os.open(directory / PID_FILE, os.O_RDWR | os.O_CREAT, 0o644)
+        self._file = os.fdopen(handle, "r+", encoding="utf-8")
         for _ in range(_ATTEMPTS):
             if _lock(self._file):
                 break
@@ -61,7 +67,7 @@ class Claim:
         else:
             self._file.close()
             raise BadConfiguration(f"{directory}: its node runs already; see tahoe status {directory}")
-        self._write(str(os.getpid()))
+        self._write(f"{os.getpid()}{self._together}")
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +79,7 @@ class Claim:
 
     def ready(self) -> None:
         """Let others know that the node does its work now."""
-        self._write(f"{os.getpid()} {_READY}")
+        self._write(f"{os.getpid()} {_READY}{self._together}")
 
     def release(self) -> None:
         """Give it up."""
@@ -81,27 +87,33 @@ class Claim:
         self._file.close()
 
     def _write(self, text: str) -> None:
+        """Replace the content; whoever reads meanwhile never sees less than one of the two."""
         self._file.seek(0)
-        self._file.truncate()
         self._file.write(text)
-        self._file.flush()
+        self._file.truncate()
 
 
 def runner(directory: Path) -> int | None:
     """Return the process id of whoever runs the node in a directory; None if nobody does."""
-    words = _claimed(directory)
-    return int(words[0]) if words and words[0].isdecimal() else None
+    first = _claimed(directory)[0].partition(" ")[0]
+    return int(first) if first.isdecimal() else None
 
 
 def is_ready(directory: Path) -> bool:
     """Whether a node runs there and does its work."""
-    return _READY in _claimed(directory)
+    return _claimed(directory)[0].endswith(_READY)
+
+
+def run_together(directory: Path) -> list[Path]:
+    """Return the directories whose nodes run in one process with a directory's, its own included."""
+    return [Path(line) for line in _claimed(directory)[1:]]
 
 
 def _claimed(directory: Path) -> list[str]:
-    """Return the words of a claim that holds."""
+    """Return the lines of a claim that holds: the process and whether it is ready, then all its directories."""
     try:
-        with (directory / PID_FILE).open("r+", encoding="ascii") as file:
-            return [] if _lock(file) else file.read().split()
+        with (directory / PID_FILE).open("r+", encoding="utf-8") as file:
+            text = "" if _lock(file) else file.read()
     except FileNotFoundError:
-        return []
+        text = ""
+    return text.split("\n")

@@ -41,7 +41,7 @@ async def _run(directories: Sequence[Path], *, quiet: bool, while_stdin: bool) -
     interrupted = interruption(while_stdin=while_stdin)
     started: list[Node] = []
     with ExitStack() as stack:
-        claims = [stack.enter_context(Claim(directory)) for directory in directories]
+        claims = [stack.enter_context(Claim(directory, directories)) for directory in directories]
         try:
             for directory in directories:
                 node = Node(directory, build_crew, (_start_gateway, _start_reporter))

@@ -91,7 +91,7 @@ def _receive(response: http.client.HTTPResponse, output: IO[bytes]) -> None:
     buffer = memoryview(bytearray(BLOCK))
     received = 0
     with progress("get", size) as advance:
-        while count := response.readinto(buffer):
+        while count := _read_into(buffer, response):
             output.write(buffer[:count])
             received += count
             advance(count)
@@ -100,6 +100,14 @@ def _receive(response: http.client.HTTPResponse, output: IO[bytes]) -> None:
         raise click.ClickException(
             f"the file broke off after {received} of {size} bytes; the node's logs/node.log says why"
         )
+
+
+def _read_into(buffer: memoryview, response: http.client.HTTPResponse) -> int:
+    """Read some bytes; none at the end, whether it was reached or the connection broke."""
+    try:
+        return response.readinto(buffer)
+    except (OSError, http.client.HTTPException):
+        return 0
 
 
 @contextmanager

@@ -80,7 +80,11 @@ class GatewayServer:
         """Serve; requests are taken when this returns."""
         url = self.url
         self._running = asyncio.create_task(self._server.serve([self._listener]))
-        await self._server.ready.wait()
+        ready = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait((ready, self._running), return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            await self._running
         _write_whole(self._url_file, url + "\n")
 
     async def stop(self) -> None:

@@ -39,6 +39,13 @@ def test_start_returns_when_the_node_works(tahoe, node):
     assert [finding["subject"] for finding in facts["findings"] if finding["level"] == "problem"] == ["broker"]
 
 
+def test_status_is_for_people_too(tahoe, node):
+    tahoe("start", node)
+    text = tahoe("status", node).text
+    assert f"process {runner(node)}" in text
+    assert "Problem, broker: no broker is connected" in text
+
+
 def test_a_started_node_has_left_the_terminal(tahoe, node):
     tahoe("start", node)
     assert os.getsid(runner(node)) != os.getsid(0)
@@ -82,6 +89,9 @@ def test_several_nodes_share_a_process(tahoe, node, tmp_path):
     facts = json.loads(tahoe("status", other, "--json").out)
     assert facts["gateway"].startswith("http://127.0.0.1:")
     assert facts["storage"]["shares"] == 0
+    before = runner(node)
+    assert tahoe("restart", node).status == 0
+    assert runner(other) == runner(node) != before
     tahoe("stop", other)
     assert runner(node) is None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tahoe.cli.claim import PID_FILE, Claim, is_ready, runner
+from tahoe.cli.claim import PID_FILE, Claim, is_ready, run_together, runner
 from tahoe.errors import BadConfiguration
 
 ROOT = Path(__file__).parents[2]
@@ -53,10 +53,17 @@ def test_a_node_runs_once(holder, tmp_path):
     assert runner(tmp_path) == holder.pid
 
 
+def test_a_claim_names_all_that_one_process_runs(tmp_path):
+    others = [tmp_path / "a b", tmp_path / "c"]
+    with Claim(tmp_path, others):
+        assert run_together(tmp_path) == others
+    assert run_together(tmp_path) == []
+
+
 def test_the_claim_of_a_killed_process_is_void_even_if_its_id_is_used_again(holder, tmp_path):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    assert (tmp_path / PID_FILE).read_text().split() == [str(holder.pid), "ready"]
+    assert (tmp_path / PID_FILE).read_text().startswith(f"{holder.pid} ready")
     (tmp_path / PID_FILE).write_text(f"{os.getpid()} ready")
     assert runner(tmp_path) is None
     Claim(tmp_path).release()
