@@ -6,8 +6,7 @@
               (immutable files start here)
 
 Kinds differ in their fields and in how they weaken, prefixes only in spelling; so there is one class for each set of
-fields, one wrapper for directories, and one table of prefixes. A further kind (slots of our own, for one) is
-a class and its rows in ``_FORMS``.
+fields, one wrapper for directories, and one table of prefixes. A further kind is a class and its rows in ``_FORMS``.
 
 Capabilities of RSA kinds (SSK, MDMF and the directories in them), which other grids use, are parsed, weakened,
 printed and kept, and refused by name when somebody wants to use one: see :meth:`Capability.check_served`.
@@ -26,6 +25,7 @@ from tahoe.codec import base32
 from tahoe.codec.erasure import check_bounds
 from tahoe.codec.hashing import Tag, tagged_hash
 from tahoe.codec.keys import KEY_SIZE, STORAGE_INDEX_SIZE, storage_index_of_key
+from tahoe.codec.slot import SlotReader, SlotWriter
 from tahoe.errors import BadCapability
 
 if TYPE_CHECKING:
@@ -171,6 +171,85 @@ class ImmutableRead(_Immutable):
     def verifier(self) -> ImmutableVerify:
         """Return the cap with the storage index in the key's place."""
         return ImmutableVerify(self.storage_index, self.ueb_hash, self.needed, self.total, self.size)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SlotVerify(Capability):
+    """Checks and repairs a slot without reading it.
+
+    Args:
+        storage_index: 16 bytes.
+        public_key: that its versions are signed by, 32 bytes.
+    """
+
+    storage_index: bytes = field()  # as in ImmutableVerify
+    public_key: bytes
+
+    def __str__(self) -> str:
+        return f"URI:SLOT-Verifier:{base32.encode(self.storage_index)}:{base32.encode(self.public_key)}"
+
+    def verifier(self) -> SlotVerify:
+        """Return itself."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SlotRead(Capability):
+    """Reads a slot, with a 16-byte read key; versions are signed by the 32-byte public key."""
+
+    read_key: bytes
+    public_key: bytes
+
+    mutable = True
+
+    def __str__(self) -> str:
+        return f"URI:SLOT-RO:{base32.encode(self.read_key)}:{base32.encode(self.public_key)}"
+
+    @property
+    def reader(self) -> SlotReader:
+        """What reads the slot."""
+        return SlotReader(self.read_key, self.public_key)
+
+    @property
+    def storage_index(self) -> bytes:
+        """The hash of both."""
+        return self.reader.storage_index
+
+    def verifier(self) -> SlotVerify:
+        """Return the cap with the storage index in the read key's place."""
+        return SlotVerify(self.storage_index, self.public_key)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SlotWrite(Capability):
+    """Writes and reads a slot. All its keys follow from a seed of 32 bytes."""
+
+    seed: bytes
+
+    mutable = True
+    writeable = True
+
+    def __str__(self) -> str:
+        return f"URI:SLOT:{base32.encode(self.seed)}"
+
+    @property
+    def writer(self) -> SlotWriter:
+        """What writes the slot. Deriving it takes some 50 microseconds: keep it."""
+        return SlotWriter(self.seed)
+
+    @property
+    def storage_index(self) -> bytes:
+        """The hash of what the seed gives."""
+        return self.writer.reader.storage_index
+
+    def read_only(self) -> SlotRead:
+        """Return the cap with the keys that the seed gives in its place."""
+        reader = self.writer.reader
+        return SlotRead(reader.read_key, reader.public_key)
+
+    def verifier(self) -> SlotVerify:
+        """Return the read-only form's verifier."""
+        return self.read_only().verifier()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -329,6 +408,8 @@ _NUMBERS: Final = "([0-9]+):([0-9]+):([0-9]+)"
 _LITERAL_BODY: Final = re.compile("([a-z2-7]*)")
 _IMMUTABLE_BODY: Final = re.compile(f"{_KEY}:{_HASH}:{_NUMBERS}")
 _VERIFIER_BODY: Final = re.compile(f"{_KEY}:{_HASH}:{_NUMBERS}.*", re.DOTALL)  # old releases wrote more behind it
+_SEED_BODY: Final = re.compile(_HASH)
+_SLOT_BODY: Final = re.compile(f"{_KEY}:{_HASH}")
 _SSK_BODY: Final = re.compile(f"{_KEY}:{_HASH}")
 _MDMF_BODY: Final = re.compile(f"{_KEY}:{_HASH}(?::.*)?", re.DOTALL)  # as above
 
@@ -344,6 +425,13 @@ def _immutable(build: Callable[..., Capability]) -> Callable[..., Capability]:
     return from_fields
 
 
+def _slot(build: Callable[..., Capability]) -> Callable[..., Capability]:
+    def from_fields(*fields: str) -> Capability:
+        return build(*map(base32.decode_strict, fields))
+
+    return from_fields
+
+
 def _rsa(build: Callable[..., Capability], family: str) -> Callable[..., Capability]:
     def from_fields(key: str, fingerprint: str) -> Capability:
         return build(family, base32.decode_strict(key), base32.decode_strict(fingerprint))
@@ -355,6 +443,9 @@ _FORMS: Final = (
     _Form("URI:LIT:", "URI:DIR2-LIT:", _LITERAL_BODY, _literal),
     _Form("URI:CHK:", "URI:DIR2-CHK:", _IMMUTABLE_BODY, _immutable(ImmutableRead)),
     _Form("URI:CHK-Verifier:", "URI:DIR2-CHK-Verifier:", _VERIFIER_BODY, _immutable(ImmutableVerify)),
+    _Form("URI:SLOT:", "URI:DIR3:", _SEED_BODY, _slot(SlotWrite), writes=True, mutable=True),
+    _Form("URI:SLOT-RO:", "URI:DIR3-RO:", _SLOT_BODY, _slot(SlotRead), mutable=True),
+    _Form("URI:SLOT-Verifier:", "URI:DIR3-Verifier:", _SLOT_BODY, _slot(SlotVerify)),
     _Form("URI:SSK:", "URI:DIR2:", _SSK_BODY, _rsa(RsaWrite, "SSK"), writes=True, mutable=True),
     _Form("URI:SSK-RO:", "URI:DIR2-RO:", _SSK_BODY, _rsa(RsaRead, "SSK"), mutable=True),
     _Form("URI:SSK-Verifier:", "URI:DIR2-Verifier:", _SSK_BODY, _rsa(RsaVerify, "SSK")),
