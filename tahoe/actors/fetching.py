@@ -416,11 +416,7 @@ class Fetch:
     async def _take_in(self, question: _Question, answer: SharesRead) -> None:
         """Learn what a server has, and accept what it gave."""
         node, wanted = question.pick
-        ours = [
-            facts.number
-            for facts in answer.held
-            if facts.ueb_hash == self._capability.ueb_hash and facts.number < self._capability.total
-        ]
+        ours = [facts.number for facts in answer.held if facts.ueb_hash == self._capability.ueb_hash]
         if wanted is None or wanted not in ours:
             self._retrieval.learn(Holds(node, ours))
         given = [share for share in answer.shares if share.number in ours and wanted in (None, share.number)]

@@ -34,8 +34,8 @@ LINE_PATIENCE = 4.0
 WINDOW_SECONDS = 4.0
 """The window holds so much of the pace seen so far, so that a slow line is not stuffed with what a fast one needs."""
 
-SLOWEST_PACE = 4 * 1024
-"""Bytes per second to reckon with as long as none has been seen."""
+SLOWEST_PACE = 4096.0
+"""Bytes per second to reckon with before any have been seen."""
 
 GLANCE_SECONDS = 5.0
 """How often to look for silent servers while nothing comes in."""
@@ -130,9 +130,9 @@ class Pushing:
         return min(self._order.limits.window, max(2 * self._round_bytes, int(WINDOW_SECONDS * self._pace())))
 
     def _pace(self) -> float:
-        """Bytes per second answered so far."""
+        """Bytes per second answered so far; the slowest line there is as long as nothing has been."""
         elapsed = self._ctx.now() - self._began
-        return self.pushed / elapsed if elapsed > 0 else 0.0
+        return self.pushed / elapsed if self.pushed and elapsed else SLOWEST_PACE
 
     # --- outcomes -------------------------------------------------------------------------------------------
 
@@ -142,30 +142,18 @@ class Pushing:
             await self._outcome()
 
     async def _outcome(self) -> None:
-        """Take in one outcome, waiting for it; now and then look for servers that are silent.
-
-        These are looked for only when everything that has come is taken in: this story may itself have been away, waiting
-        for its source.
-        """
-        await self._take(GLANCE_SECONDS)
+        """Take in one outcome, waiting for it; now and then look for servers that are silent."""
+        try:
+            found = await self._asks.next(GLANCE_SECONDS)
+        except TimedOut:
+            found = None
+        if found is not None:
+            parcel, outcome = found
+            if parcel.node in self._homes:
+                self._arrived(self._homes[parcel.node], parcel, outcome)
         if self._ctx.now() - self._glanced >= GLANCE_SECONDS:
-            while await self._take(0.0):
-                pass
             self._glanced = self._ctx.now()
             self._let_silent_ones_go()
-
-    async def _take(self, patience: float) -> bool:
-        """Take in one outcome; false if none came in time."""
-        try:
-            found = await self._asks.next(patience)
-        except TimedOut:
-            return False
-        if found is None:
-            return False
-        parcel, outcome = found
-        if parcel.node in self._homes:
-            self._arrived(self._homes[parcel.node], parcel, outcome)
-        return True
 
     def _arrived(self, home: _Home, parcel: Parcel, outcome: Written | Failure) -> None:
         if isinstance(outcome, (Refused, Unanswered)):
@@ -181,7 +169,7 @@ class Pushing:
     def _let_silent_ones_go(self) -> None:
         """Let go of servers that others have left behind, or of all of them when nobody answers any more."""
         now = self._ctx.now()
-        pace = max(self._pace(), SLOWEST_PACE)
+        pace = self._pace()
         line = LINE_PATIENCE * self._order.patience.silence + 2 * self._under_way / pace
         due = self._order.patience.silence + 2 * self._round_bytes / pace
         for node, home in list(self._homes.items()):
@@ -190,8 +178,8 @@ class Pushing:
                 home.overtaken = None
             elif home.overtaken is None:
                 home.overtaken = now
-            silent = max(now - self._heard - line, 0.0 if home.overtaken is None else now - home.overtaken - due)
-            if oldest is not None and silent > 0:
+            left_behind = home.overtaken is not None and now - home.overtaken > due
+            if oldest is not None and (left_behind or now - self._heard > line):
                 self._let_go(node, "fell silent")
 
     def _let_go(self, node: NodeId, reason: str) -> None:

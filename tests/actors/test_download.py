@@ -249,6 +249,39 @@ def test_questions_do_not_queue_up_where_servers_are_slow():
     assert most[-1] <= 8
 
 
+def test_less_is_under_way_when_servers_become_slow_in_the_middle():
+    rig, result = stocked(servers=3, encoding=Encoding(3, 3, 3), size=6_000_000)
+    late = []
+
+    def slow_down(message, answer):
+        blocks = sum(machine.count(ReadShares) for machine in rig.servers)
+        rig.servers[0].service = 0.1 if blocks > 3 * 150 else 0.0
+        if blocks > 3 * 400:
+            late.append(blocks - answered[0])
+        return answer
+
+    answered = [0]
+    rig.servers[0].bend = slow_down
+    answer = rig.client.ask
+
+    def counting(to, request, timeout, done):
+        def finished(outcome):
+            answered[0] += 1
+            done(outcome)
+
+        return answer(to, request, timeout, finished)
+
+    rig.client.ask = counting
+    assert rig.get(result.capability, room=room(Habits(message=20_000, window=1_000_000))) == content(6_000_000)
+    assert max(late) <= 3 * 20
+
+
+def test_primary_shares_are_kept_to_while_their_servers_are_quick():
+    rig, result = stocked(size=2_000_000)
+    rig.get(result.capability, room=room())
+    assert [machine.name for machine in asked(rig)] == sorted(result.homes[number] for number in range(3))
+
+
 def test_busy_holders_are_relieved_by_servers_that_nobody_has_asked_yet():
     rig, result = stocked(size=200_000)
     for machine in rig.servers:
@@ -388,6 +421,29 @@ def test_a_server_that_gives_fewer_blocks_than_asked_slows_nobody_down_for_good(
     assert rig.get(result.capability) == content(20_000)
 
 
+def test_a_server_that_refuses_a_piece_of_a_long_block_is_replaced():
+    rig, result = stocked(encoding=Encoding(1, 2, 2), size=300_000, segment=100_000)
+    rig.machine(result.homes[0]).bend = _refuse_second_piece()
+    asks = []
+    ask = rig.client.ask
+    rig.client.ask = lambda *arguments: asks.append((ask(*arguments), arguments[1])) or asks[-1][0]
+    assert rig.get(result.capability, room=room()) == content(300_000)
+    assert sum(asking.cancelled for asking, request in asks if isinstance(request, ReadShare)) >= 20
+
+
+def _refuse_second_piece():
+    pieces = []
+
+    def bend(_, answer):
+        if isinstance(answer, ShareBytes):
+            pieces.append(answer)
+            if len(pieces) == 2:
+                return Refused("busy")
+        return answer
+
+    return bend
+
+
 def test_a_lie_in_a_piece_of_a_long_block_is_seen_through():
     rig, result = stocked(encoding=Encoding(1, 2, 2), size=300_000, segment=100_000)
     rig.machine(result.homes[0]).bend = lambda _, answer: (
@@ -447,6 +503,7 @@ def test_a_fresh_small_request_is_served_while_stalled_ones_hold_the_budget():
             await anext(download)
             stalled.append(download)
         await rig.ctx.sleep(5.0)
+        assert shared.budget.held <= 100_000
         before = rig.ctx.now()
         data = await read_all(rig.ctx, rig.roster, result.capability, Span(500_000, 100), shared)
         waited = rig.ctx.now() - before
@@ -463,6 +520,9 @@ def test_a_fresh_small_request_is_served_while_stalled_ones_hold_the_budget():
 def test_leaving_early_stops_what_is_under_way_and_frees_the_budget():
     rig, result = stocked(size=1_000_000)
     shared = room()
+    asks = []
+    ask = rig.client.ask
+    rig.client.ask = lambda *arguments: asks.append(ask(*arguments)) or asks[-1]
 
     async def leave():
         async with Download(rig.ctx, rig.roster, result.capability, Span(), shared) as chunks:
@@ -470,10 +530,11 @@ def test_leaving_early_stops_what_is_under_way_and_frees_the_budget():
             await anext(chunks)
 
     rig.run(leave())
-    rig.wait(1.0)
-    asks = sum(machine.count(ReadShares) for machine in rig.servers)
+    rig.wait(0.0)
+    assert asks[-1].cancelled
+    count = len(asks)
     rig.wait(60.0)
-    assert sum(machine.count(ReadShares) for machine in rig.servers) == asks
+    assert len(asks) == count
     assert (shared.budget.held, shared.budget.sharers) == (0, 0)
 
 

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tahoe.actors.coding import encode_small_convergent
-from tahoe.actors.upload import BytesSource, SourceChanged, upload
+from tahoe.actors.upload import BytesSource, Limits, Patience, SourceChanged, upload
 from tahoe.codec.capability import ImmutableRead, Literal
 from tahoe.codec.keys import storage_index_of_key
 from tahoe.codec.parameters import EncodingParameters
@@ -257,8 +259,8 @@ def test_a_slow_line_is_not_mistaken_for_silence():
     for machine in rig.servers:
         machine.delay = 60.0
     order = terms(small=False, segment=1000)
-    patient = type(order.patience)(question=300.0, straggler=200.0, offer=300.0, silence=100.0)
-    order = type(order)(order.encoding, order.convergence, order.lease_master, order.limits, patient)
+    patient = Patience(question=300.0, straggler=200.0, offer=300.0, silence=20.0)
+    order = replace(order, patience=patient)
     assert rig.put(content(5000), order).happiness == 10
 
 
@@ -271,8 +273,8 @@ def test_a_source_that_makes_the_story_wait_costs_no_server_its_place():
             return await super().read(length)
 
     order = terms(convergence=None, small=False, segment=5000)
-    limits = type(order.limits)(segment=5000, small=0, window=100_000)
-    order = type(order)(order.encoding, order.convergence, order.lease_master, limits, order.patience)
+    limits = Limits(segment=5000, small=0, window=100_000)
+    order = replace(order, limits=limits)
     result = rig.run(upload(rig.ctx, rig.roster, order, Slow(content(50_000))))
     assert result.happiness == 10
 
@@ -282,9 +284,31 @@ def test_a_server_that_falls_silent_in_the_middle_does_not_hold_the_others_up_fo
     silent = rig.servers[2]
     silent.bend = lambda message, answer: None if isinstance(message, Write) and silent.count(Write) > 3 else answer
     before = rig.world.now()
-    result = rig.put(content(500_000), terms(small=False, segment=1000))
+    order = terms(small=False, segment=1000)
+    limits = Limits(segment=1000, small=0, window=50_000)
+    result = rig.put(content(500_000), replace(order, limits=limits))
     assert result.happiness == 9
-    assert rig.world.now() - before < 60.0
+    assert rig.world.now() - before < 3 * order.patience.silence + 5.0
+
+
+def test_an_upload_fails_in_time_when_nobody_answers_any_more():
+    rig = Rig()
+    for machine in rig.servers:
+        _die_at(rig, machine, Write)
+    before = rig.world.now()
+    with pytest.raises(NotEnoughServers):
+        rig.put(content(500_000), terms(small=False, segment=1000))
+    assert rig.world.now() - before < 120.0
+
+
+def test_nothing_goes_on_behind_an_upload_that_failed():
+    rig = Rig()
+    for machine in rig.servers[:5]:
+        machine.bend = _refuse(Write)
+    with pytest.raises(NotEnoughServers):
+        rig.put(content(500_000), terms(small=False, segment=1000))
+    rig.wait(0.0)
+    assert not rig.client.life.stories
 
 
 # --- unhappiness ------------------------------------------------------------------------------------------
@@ -391,6 +415,30 @@ def test_a_source_of_unknown_length_must_be_counted_first():
         rig.run(upload(rig.ctx, rig.roster, terms(), Lying(b"", None)))
 
 
+class Changing(BytesSource):
+    """Gives other bytes of the same length from the third pass on."""
+
+    passes = 1
+
+    async def rewind(self):
+        await super().rewind()
+        self.passes += 1
+        if self.passes == 3:
+            self._data = bytes(len(self._data))
+
+
+def test_a_file_that_changes_between_two_passes_is_not_made_complete():
+    rig = Rig()
+    order = terms(small=False, segment=1000)
+    first = rig.put(content(5000), order)
+    for number in range(5):
+        del rig.store(first.homes[number])._shares[first.capability.storage_index]
+    with pytest.raises(SourceChanged):
+        rig.run(upload(rig.ctx, rig.roster, order, Changing(content(5000))))
+    assert sorted(rig.holdings(first.capability.storage_index)) == list(range(5, 10))
+    assert rig.no_upload_is_left()
+
+
 def test_memory_is_bounded_by_the_window():
     rig = Rig()
     for machine in rig.servers:
@@ -414,8 +462,8 @@ def test_memory_is_bounded_by_the_window():
     rig.client.ask = watched
     order = terms(small=False, segment=10_000)
     window = 100_000
-    limits = type(order.limits)(segment=10_000, small=0, window=window)
-    order = type(order)(order.encoding, order.convergence, order.lease_master, limits, order.patience)
+    limits = Limits(segment=10_000, small=0, window=window)
+    order = replace(order, limits=limits)
     rig.put(content(1_000_000), order)
     assert window // 2 < most[0] <= window
 
@@ -423,8 +471,8 @@ def test_memory_is_bounded_by_the_window():
 def test_blocks_longer_than_a_message_are_split():
     rig = Rig()
     order = terms(Encoding(1, 2, 2), small=False)
-    limits = type(order.limits)(segment=100_000, small=0, message=20_000)
-    order = type(order)(order.encoding, order.convergence, order.lease_master, limits, order.patience)
+    limits = Limits(segment=100_000, small=0, message=20_000)
+    order = replace(order, limits=limits)
     data = content(250_000)
     result = rig.put(data, order)
     writes = [message for machine in rig.servers for message in machine.heard if isinstance(message, Write)]
@@ -437,8 +485,8 @@ def test_blocks_longer_than_a_message_are_split():
 def test_several_shares_for_one_server_go_in_as_many_messages_as_they_need():
     rig = Rig(servers=2)
     order = terms(Encoding(1, 1, 10))
-    limits = type(order.limits)(message=40_000)
-    order = type(order)(order.encoding, order.convergence, order.lease_master, limits, order.patience)
+    limits = Limits(message=40_000)
+    order = replace(order, limits=limits)
     result = rig.put(content(15_000), order)
     assert sorted(result.homes) == list(range(10))
     stores = [message for machine in rig.servers for message in machine.heard if isinstance(message, StoreShares)]

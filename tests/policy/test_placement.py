@@ -99,6 +99,11 @@ def test_junk_under_the_files_name_does_not_count_and_its_number_goes_elsewhere(
     assert plan.proposals() == {"a": (1,), "b": (0,)}
 
 
+def test_a_share_moves_on_where_that_lets_another_in():
+    either, only_0 = Candidate(NodeId("either")), Candidate(NodeId("only 0"), occupied=(1,))
+    assert SPREAD.assign(2, [either, only_0]) == {0: "only 0", 1: "either"}
+
+
 def test_a_share_without_a_readable_ueb_is_nobodys():
     plan = placement(["a", "b"], Encoding(1, 2, 2))
     answer_all(plan, claims={"a": [share(0, b"")]})
