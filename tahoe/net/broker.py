@@ -13,8 +13,8 @@ import asyncio
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final
 
 from amqtt.broker import Broker as AmqttBroker
 from amqtt.contexts import BrokerConfig as AmqttConfig
@@ -79,6 +79,20 @@ def _free_port(address: str, port: int) -> int:
 # --- embedded ------------------------------------------------------------------------------------------
 
 
+class _Subscriptions(dict[str, Any]):
+    """amqtt's table of subscriptions, whose iteration others may not disturb.
+
+    amqtt 0.12.1 walks over the table for every client that connects and waits on the way; when another one
+    subscribes meanwhile, the walk fails and the first client is left connected, but unheard, for ever.
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(super().keys()))
+
+    def items(self) -> list[tuple[str, Any]]:  # type: ignore[override]  # amqtt only iterates over it
+        return list(super().items())
+
+
 class _Embedded:
     """amqtt in this process and event loop."""
 
@@ -108,6 +122,7 @@ async def _start_embedded(plan: BrokerPlan, port: int) -> RunningBroker:
         plugins={"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
     )
     broker = AmqttBroker(config)
+    broker._subscriptions = _Subscriptions()  # noqa: SLF001  # see there
     try:
         await broker.start()
     except (BrokerError, OSError) as error:

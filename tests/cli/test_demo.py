@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 
 def processes_in(directory: Path) -> list[str]:
     """Commands of processes that name a directory."""
@@ -16,8 +18,9 @@ def processes_in(directory: Path) -> list[str]:
     return [command for command in commands if str(directory) in command]
 
 
-def test_the_demo_ends_well_and_leaves_nothing(tahoe, tmp_path):
-    outcome = tahoe("demo", "--engine", "mosquitto", TMPDIR=str(tmp_path))
+@pytest.mark.parametrize("engine", ["embedded", "mosquitto"])
+def test_the_demo_ends_well_and_leaves_nothing(engine, tahoe, tmp_path):
+    outcome = tahoe("demo", "--engine", engine, TMPDIR=str(tmp_path))
     assert outcome.status == 0, outcome.err
     assert "7 of 10 storage servers are killed" in outcome.text
     assert "identical" in outcome.text
