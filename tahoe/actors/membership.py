@@ -52,8 +52,8 @@ class EncodingBounds(NamedTuple):
         """Raise ``BadConfiguration`` where the parameters make no sense or are out of bounds."""
         if not 1 <= encoding.needed <= encoding.total <= MOST_SHARES:
             raise BadConfiguration(f"encoding {encoding}: 1 <= needed <= total <= {MOST_SHARES} must hold")
-        if not 1 <= encoding.happy <= encoding.total:
-            raise BadConfiguration(f"encoding {encoding}: 1 <= happy <= total must hold")
+        if not encoding.needed <= encoding.happy <= encoding.total:
+            raise BadConfiguration(f"encoding {encoding}: needed <= happy <= total must hold")
         if encoding.happy < self.lowest_happy:
             raise BadConfiguration(f"encoding {encoding}: this node wants happy to be at least {self.lowest_happy}")
         if encoding.total / encoding.needed > self.most_expansion:

@@ -1,3 +1,5 @@
+"""Endpoints, story by story: what one node hears of another, and what it never hears."""
+
 from __future__ import annotations
 
 from itertools import pairwise

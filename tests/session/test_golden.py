@@ -1,3 +1,5 @@
+"""The bytes of every message, held to what nodes out there speak."""
+
 from __future__ import annotations
 
 import json

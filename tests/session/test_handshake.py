@@ -1,3 +1,5 @@
+"""Handshakes: who gets through, who does not, and what a replayed one can do."""
+
 from __future__ import annotations
 
 from random import Random

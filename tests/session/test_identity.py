@@ -1,3 +1,5 @@
+"""Keys of nodes and of the grid, and what they sign."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Sealed packets: tampered, replayed, misdirected and reflected ones."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Deadlines that share one timer."""
+
 from __future__ import annotations
 
 from math import inf
