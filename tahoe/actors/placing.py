@@ -153,22 +153,6 @@ class Placing:
         kind = Declined if isinstance(failure, Refused) else Failed
         self.placement.learn(kind(node, str(failure)))
 
-    async def confirm(self, ueb_hash: bytes) -> None:
-        """Ask whether what was made complete is this file, and not something that somebody else slipped in meanwhile.
-
-        A server that does not answer now has said already that its shares are complete.
-        """
-        placed = self.placement.placed()
-        question = HaveShares((self.storage_index,))
-        errands = [self.errand(node, node, question) for node in placed]
-        async with AskEach(self._ctx, errands, timeout=self._order.patience.question) as outcomes:
-            async for node, outcome in outcomes:
-                if not isinstance(outcome, SharesHeld):
-                    continue
-                held = [share for held in outcome.held for share in held.shares if share.ueb_hash == ueb_hash]
-                if any(number not in [share.number for share in held] for number in placed[node]):
-                    self.placement.learn(Failed(node, "holds something else under the name of a share it took"))
-
     # --- leases ---------------------------------------------------------------------------------------------
 
     async def renew(self) -> None:

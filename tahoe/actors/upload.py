@@ -255,7 +255,6 @@ class _Upload:
                 await pushing.close()
         finally:
             encoding.cancel()
-        await placing.confirm(item.ueb_hash)
         return pushing.pushed, item.ueb_hash
 
     async def _encode(self, key: bytes, source: Source, ready: Queue[Any]) -> None:
