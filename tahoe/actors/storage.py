@@ -9,9 +9,12 @@ which rots is found by its own server before a reader needs it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tahoe.actors.reading import ProofCache, read_shares
+from tahoe.actors.slotkeeping import WRITTEN, read_slot, write_slot
 from tahoe.context import Actor, Context, handles
 from tahoe.errors import Refused, TahoeError
 from tahoe.protocol import (
@@ -33,15 +36,22 @@ from tahoe.protocol import (
     Noted,
     ReadShare,
     ReadShares,
+    ReadSlot,
     ShareBytes,
     SharesHeld,
     SharesRead,
+    SlotRead,
+    SlotWritten,
     Stored,
     StoreShares,
     Write,
+    WriteSlot,
     Written,
 )
-from tahoe.storage.store import ShareStore, Verdict
+from tahoe.storage.slots import SlotStore
+from tahoe.storage.store import ShareStore, Verdict, no_such_share
+
+Keeper: TypeAlias = ShareStore | SlotStore
 
 LATER_LEASE_OWNER = 1
 """Owner number of leases added to shares that are there already (docs/formats.md)."""
@@ -68,19 +78,21 @@ class Upkeep:
 
 
 class StorageServer(Actor):
-    """Answers the storage messages of ``protocol.py`` from one store.
+    """Answers the storage messages of ``protocol.py`` from one store of shares and one of slots.
 
     Args:
         ctx: of this actor.
         store: what the shares are kept in.
+        slots: what the shares of slots are kept in.
         upkeep: when to sweep and scrub.
     """
 
     role = STORAGE
 
-    def __init__(self, ctx: Context, store: ShareStore, upkeep: Upkeep = Upkeep()) -> None:  # immutable
+    def __init__(self, ctx: Context, store: ShareStore, slots: SlotStore, upkeep: Upkeep) -> None:
         super().__init__(ctx)
         self.store = store
+        self.slots = slots
         self._upkeep = upkeep
         self._proofs = ProofCache()
         self._arrived: deque[tuple[bytes, int]] = deque(maxlen=MOST_ARRIVALS)
@@ -169,6 +181,22 @@ class StorageServer(Actor):
         await self.ctx.compute(self.store.abort, request.storage_index, request.upload_secret, request.numbers)
         return Aborted()
 
+    # --- slots ----------------------------------------------------------------------------------------------
+
+    @handles(ReadSlot)
+    async def read_slot(self, sender: NodeId, request: ReadSlot) -> SlotRead:
+        """The version that each share carries, and blocks with their proofs."""
+        return await self.ctx.compute(read_slot, self.slots, request)
+
+    @handles(WriteSlot)
+    async def write_slot(self, sender: NodeId, request: WriteSlot) -> SlotWritten:
+        """A signed version, once all of it is proven. New shares are scrubbed early; changed ones in their round."""
+        answer = await self.ctx.compute(write_slot, self.slots, request, self.ctx.wall_time())
+        new = {share.number for share in request.shares if share.replaces is None}
+        arrived = (outcome.number for outcome in answer.outcomes if outcome.outcome == WRITTEN)
+        self._arrived.extend((request.storage_index, number) for number in arrived if number in new)
+        return answer
+
     # --- leases and advice ----------------------------------------------------------------------------------
 
     @handles(AddLeases)
@@ -176,9 +204,11 @@ class StorageServer(Actor):
         """Add or renew leases."""
         found = []
         for wanted in request.leases:
-            count = await self.ctx.compute(
-                self.store.add_lease, wanted.storage_index, wanted.lease, LATER_LEASE_OWNER, self.ctx.wall_time()
-            )
+            count = 0
+            for store in (self.store, self.slots):
+                count += await self.ctx.compute(
+                    store.add_lease, wanted.storage_index, wanted.lease, LATER_LEASE_OWNER, self.ctx.wall_time()
+                )
             if count:
                 found.append(wanted.storage_index)
         return LeasesAdded(tuple(found))
@@ -188,7 +218,8 @@ class StorageServer(Actor):
         """Remove leases."""
         count = 0
         for wanted in request.leases:
-            count += await self.ctx.compute(self.store.cancel_lease, wanted.storage_index, wanted.lease.cancel_secret)
+            for store in (self.store, self.slots):
+                count += await self.ctx.compute(store.cancel_lease, wanted.storage_index, wanted.lease.cancel_secret)
         return LeasesCancelled(count)
 
     @handles(AdviseCorrupt)
@@ -198,26 +229,48 @@ class StorageServer(Actor):
             raise Refused("busy", "many shares are being checked already; try again later")
         self._checks_waiting += 1
         try:
-            verdict = await self._check(request.storage_index, request.number)
+            unsound = await self._check(request.storage_index, request.number)
         finally:
             self._checks_waiting -= 1
-        if not verdict.sound:
+        for keeper, verdict in unsound:
             reason = f"{sender}: {request.reason}; own check: {verdict.reason}"
             await self.ctx.compute(
-                self.store.advise_corrupt, request.storage_index, request.number, reason, self.ctx.wall_time()
+                keeper.advise_corrupt, request.storage_index, request.number, reason, self.ctx.wall_time()
             )
-        return Noted(not verdict.sound)
+        return Noted(bool(unsound))
 
     # --- upkeep ---------------------------------------------------------------------------------------------
 
-    async def _check(self, storage_index: bytes, number: int) -> Verdict:
-        verdict = await self.ctx.compute(self.store.scrub, storage_index, number)
-        if verdict.sound:
-            self.corrupt.pop((storage_index, number), None)
-        else:
-            self.corrupt[storage_index, number] = verdict.reason
+    async def _check(self, storage_index: bytes, number: int) -> list[tuple[Keeper, Verdict]]:
+        """Scrub whatever bears this name, a file's share, a slot's or (if somebody means ill) both.
+
+        Returns:
+            What is not sound, and who keeps it.
+
+        Raises:
+            Refused: ``no-such-share``: there is neither.
+        """
+        keepers: tuple[Keeper, ...] = (self.store, self.slots)
+        verdicts = [(keeper, await self._verdict(keeper, storage_index, number)) for keeper in keepers]
+        found = [(keeper, verdict) for keeper, verdict in verdicts if verdict is not None]
+        if not found:
+            raise no_such_share(number)
+        unsound = [(keeper, verdict) for keeper, verdict in found if not verdict.sound]
+        if unsound:
+            self.corrupt[storage_index, number] = unsound[0][1].reason
             self._proofs.forget(storage_index, number)
-        return verdict
+        else:
+            self.corrupt.pop((storage_index, number), None)
+        return unsound
+
+    async def _verdict(self, keeper: Keeper, storage_index: bytes, number: int) -> Verdict | None:
+        """What a scrub finds; None if there is no such share."""
+        try:
+            return await self.ctx.compute(keeper.scrub, storage_index, number)
+        except Refused as refused:
+            if refused.code != "no-such-share":
+                raise
+            return None
 
     async def _sweep(self) -> None:
         while True:
@@ -225,18 +278,26 @@ class StorageServer(Actor):
             await self.ctx.compute(self.store.abort_idle, self.ctx.wall_time(), self._upkeep.idle_upload)
 
     async def _scrub(self) -> None:
-        """New shares first, then round and round over all of them."""
+        """Round and round over all shares of files, and then over those of slots."""
+        while True:
+            await self._scrub_round(self.store.storage_indexes, self.store.shares)
+            await self._scrub_round(self.slots.storage_indexes, self.slots.numbers)
+
+    async def _scrub_round(
+        self, indexes: Callable[[bytes], Iterator[bytes]], numbers: Callable[[bytes], Iterable[int]]
+    ) -> None:
+        """Once over all shares of a store, new ones of any store first."""
         after = b""
         while True:
             await self.ctx.sleep(self._upkeep.scrub_every)
             if self._arrived:
                 await self._scrub_quietly(*self._arrived.popleft())
                 continue
-            following = await self.ctx.compute(next_index, self.store, after)
-            if following:
-                for number in await self.ctx.compute(self.store.shares, following):
-                    await self._scrub_quietly(following, number)
-            after = following
+            after = await self.ctx.compute(next_index, indexes, after)
+            if not after:
+                return
+            for number in await self.ctx.compute(numbers, after):
+                await self._scrub_quietly(after, number)
 
     async def _scrub_quietly(self, storage_index: bytes, number: int) -> None:
         """A share that went away meanwhile is nobody's concern; a failing disk shows in every answer."""
@@ -256,6 +317,6 @@ def shares_held(store: ShareStore, storage_indexes: tuple[bytes, ...]) -> Shares
     return SharesHeld(tuple(held), store.space())
 
 
-def next_index(store: ShareStore, after: bytes) -> bytes:
-    """The first storage index greater than ``after``; empty at the end, where the round begins anew."""
-    return next(store.storage_indexes(after), b"")
+def next_index(indexes: Callable[[bytes], Iterator[bytes]], after: bytes) -> bytes:
+    """The first storage index greater than ``after``; empty at the end."""
+    return next(indexes(after), b"")

@@ -16,6 +16,7 @@ from tahoe.codec.share import IncompatibleShare
 from tahoe.errors import Refused
 from tahoe.protocol import Lease, ShareFacts, Space
 from tahoe.storage.content import Content, Pieces, check_content, check_replacement, cut, ueb_hash_of
+from tahoe.storage.memoryslots import MemorySlotStore
 from tahoe.storage.room import DiskSpace, Room
 from tahoe.storage.store import (
     CONTAINER_ROOM,
@@ -85,12 +86,17 @@ class MemoryStore:
     Args:
         options: the operator's limits.
         capacity: bytes of the disk it plays.
+
+    Attributes:
+        advisories: reports kept.
+        slots: the slots beside the shares.
     """
 
     def __init__(self, options: StoreOptions = DEFAULT_OPTIONS, capacity: int = AMPLE) -> None:
         self.advisories: deque[Advisory] = deque(maxlen=MOST_ADVISORIES)
         self._options = options
         self._room: Room = Room(options, lambda: DiskSpace(capacity, capacity - self._room.on_disk()))
+        self.slots = MemorySlotStore(self._room, options)
         self._shares: dict[bytes, dict[int, _Share]] = {}
         self._uploads: dict[tuple[bytes, int, bytes], _Upload] = {}
         self._lock = RLock()

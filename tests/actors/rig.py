@@ -149,7 +149,7 @@ class Rig:
         self.machines = {machine.name: machine for machine in (self.client, *self.servers)}
         self.stores = [MemoryStore() for _ in self.servers]
         for machine, store in zip(self.servers, self.stores, strict=True):
-            machine.actor = StorageServer(machine.context, store, Upkeep(0, 0, 0))
+            machine.actor = StorageServer(machine.context, store, store.slots, Upkeep(0, 0, 0))
         self.roster = [
             Server(machine.name, f"s{number}", sha256(machine.name.encode()).digest(), sha256(b"l").digest()[:20])
             for number, machine in enumerate(self.servers)
@@ -157,6 +157,7 @@ class Rig:
 
     def give_store(self, machine: Machine, store: MemoryStore) -> None:
         self.stores[self.servers.index(machine)] = machine.actor.store = store
+        machine.actor.slots = store.slots
 
     @property
     def ctx(self):
