@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from tahoe.actors.fetching import Fetch, Habits, ReadingRoom
+from tahoe.actors.fetching import Fetch
+from tahoe.actors.readingroom import Habits, ReadingRoom
 from tahoe.actors.servers import Server
 from tahoe.codec.capability import ImmutableRead, Literal
 from tahoe.context import Context, Task

@@ -17,25 +17,23 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple, cast
 
 from msgspec import structs
 
 from tahoe.actors import coding
-from tahoe.actors.coding import ShareStretch
+from tahoe.actors.readingroom import ReadingRoom
 from tahoe.actors.servers import Server, permuted
+from tahoe.actors.stretch import Question, Stretch, Torn
 from tahoe.codec.capability import ImmutableRead
 from tahoe.codec.parameters import DEFAULT_MAX_SEGMENT_SIZE, EncodingParameters
 from tahoe.context import AskEach, Context, Errand, TimedOut
 from tahoe.errors import NotEnoughShares, Refused, Unanswered
-from tahoe.policy.budget import Budget
 from tahoe.policy.placement import ASKED_PER_SHARE
-from tahoe.policy.retrieval import Corrupt, Holds, Pick, ResponseTimes, Retrieval, Silent
+from tahoe.policy.retrieval import Corrupt, Holds, Pick, Retrieval, Silent
+from tahoe.policy.window import Window
 from tahoe.protocol import (
-    DEFAULT_MESSAGE_BYTES,
-    ROOM_FOR_FACTS,
     AdviseCorrupt,
     BlockRead,
     NodeId,
@@ -51,46 +49,8 @@ from tahoe.storage.content import Content, cut, joined
 NODE_BYTES = 40
 """A hash with its number, in a message."""
 
-EASY_SECONDS = 0.25
-"""A stretch that takes no longer than this and twice the quickest answer shows that more may be under way."""
-
-QUEUE_SECONDS = 1.0
-"""A stretch that takes longer than this and twice the quickest answer has waited for others: too many are under way, and
-everybody else on a slow line waits behind them."""
-
 BLIND_PATIENCE = 4.0
 """How many times longer to wait where nobody answers: then it is rather our own line that is slow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How downloads go about it.
-
-    Args:
-        message: largest packet that the network takes, in bytes.
-        window: most bytes of one download under way or waiting for its reader.
-        questions: most questions under way for one stretch, hedges included (but always as many as are needed).
-        patience: seconds after which a server that has not answered counts as silent.
-    """
-
-    message: int = DEFAULT_MESSAGE_BYTES
-    window: int = 16 * 2**20
-    questions: int = 10
-    patience: float = 30.0
-
-    @property
-    def room(self) -> int:
-        """Bytes of blocks that fit a message beside their proofs."""
-        return max(1024, self.message - 4 * ROOM_FOR_FACTS)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingRoom:
-    """What all downloads of a node share: memory, and what is known of servers."""
-
-    budget: Budget = field(default_factory=Budget)
-    times: ResponseTimes = field(default_factory=ResponseTimes)
-    habits: Habits = field(default_factory=Habits)
 
 
 class Chunk(NamedTuple):
@@ -98,71 +58,6 @@ class Chunk(NamedTuple):
 
     data: bytes
     weight: int
-
-
-@dataclass(slots=True, eq=False)
-class _Stretch:
-    """A part of the file that is fetched at one go, and what has come of it.
-
-    ``segments`` is empty until the UEB is known; ``hands`` tells for each share that came whom it is from, ``blocks``
-    has what it came with.
-    """
-
-    first: int
-    length: int
-    weight: int
-    segments: range = range(0)
-    hands: dict[int, Pick] = field(default_factory=dict)
-    blocks: dict[int, Sequence[BlockRead]] = field(default_factory=dict)
-    asked: dict[_Question, None] = field(default_factory=dict)
-    begun: float = 0.0
-    extra: int = 0
-    plaintext: bytes | None = None
-
-    def hold(self, pick: Pick, number: int, blocks: Sequence[BlockRead]) -> None:
-        """Keep what a share came with until all can be proven together."""
-        self.hands[number] = pick
-        self.blocks[number] = blocks
-
-    def drop(self, number: int) -> Pick:
-        """Let go of a share; returns whom it was from."""
-        del self.blocks[number]
-        return self.hands.pop(number)
-
-    def shares(self, needed: int) -> list[ShareStretch]:
-        """As many shares as are needed, lowest numbers first, in the form that decoding takes."""
-        count = len(self.segments)
-        return [
-            ShareStretch(
-                number,
-                [block.data for block in self.blocks[number][:count]],
-                [block.block_path for block in self.blocks[number][:count]],
-                [block.ciphertext_path for block in self.blocks[number][:count]],
-            )
-            for number in sorted(self.blocks)[:needed]
-        ]
-
-
-@dataclass(slots=True)
-class _Torn:
-    """A block too long for a message, of which some pieces are still to come."""
-
-    number: int
-    block: BlockRead
-    pieces: list[bytes | None]
-
-
-@dataclass(slots=True, eq=False)
-class _Question:
-    """Something asked of a server: a stretch of a share, or one piece of a torn block."""
-
-    stretch: _Stretch
-    pick: Pick
-    torn: _Torn | None = None
-    piece: int = 0
-    since: float = 0.0
-    due: float = inf
-    ahead: int = 0
 
 
 class Fetch:
@@ -192,14 +87,13 @@ class Fetch:
         self._allowance = room.budget.open()
         self._sites = {site.node: site for site in permuted(servers, self._storage_index)}
         self._retrieval = Retrieval(capability.needed, self._reachable_first(), room.times)
-        self._asks: AskEach[_Question, Any] = AskEach(ctx, timeout=room.habits.patience)
+        self._asks: AskEach[Question, Any] = AskEach(ctx, timeout=room.habits.patience)
         self._taken = ctx.queue()
-        self._stretches: deque[_Stretch] = deque()
+        self._stretches: deque[Stretch] = deque()
         self._next_segment = 0
-        self._window = 0
+        self._window = Window(room.habits.window)
         self._wake = inf
         self._busy: Counter[NodeId] = Counter()
-        self._quickest = inf
         self._overtaken = -inf  # when the latest question that has been answered was asked
 
     def _reachable_first(self) -> list[NodeId]:
@@ -256,13 +150,13 @@ class Fetch:
 
     # --- beginning stretches --------------------------------------------------------------------------------
 
-    def _opening(self) -> _Stretch:
+    def _opening(self) -> Stretch:
         """The first stretch, while the segment size can only be guessed."""
         guess = EncodingParameters.of(
             self._capability.size, self._capability.needed, self._capability.total, DEFAULT_MAX_SEGMENT_SIZE
         ).segment_size
         length = min(len(self._part), guess - self._part.start % guess)
-        return _Stretch(self._part.start, length, weight=guess)
+        return Stretch(self._part.start, length, weight=guess)
 
     def _is_more(self) -> bool:
         """Whether the reader wants bytes that nobody has been asked for yet."""
@@ -277,13 +171,13 @@ class Fetch:
             self._next_segment = stretch.segments.stop
             self._begin(stretch)
 
-    def _following(self) -> _Stretch:
+    def _following(self) -> Stretch:
         """The next stretch."""
         parameters = self._decoder.parameters
         end = min(self._next_segment + self._segments_at_once(), -(-self._part.stop // parameters.segment_size))
         first = self._next_segment * parameters.segment_size
         length = min(end * parameters.segment_size, parameters.size) - first
-        return _Stretch(first, length, length, range(self._next_segment, end))
+        return Stretch(first, length, length, range(self._next_segment, end))
 
     def _segments_at_once(self) -> int:
         """How many segments one message carries of one share."""
@@ -293,11 +187,9 @@ class Fetch:
 
     def _has_room(self, weight: int) -> bool:
         held = self._allowance.held
-        window = min(self._habits.window, max(self._window, 2 * weight))
-        fits = held + weight <= window and self._allowance.may_take(weight)
-        return fits or not held
+        return not held or (self._window.admits(held, weight) and self._allowance.may_take(weight))
 
-    def _begin(self, stretch: _Stretch) -> None:
+    def _begin(self, stretch: Stretch) -> None:
         stretch.begun = self._ctx.now()
         self._allowance.take(stretch.weight)
         self._stretches.append(stretch)
@@ -311,7 +203,7 @@ class Fetch:
 
     # --- asking ---------------------------------------------------------------------------------------------
 
-    def _ask_more(self, stretch: _Stretch) -> None:
+    def _ask_more(self, stretch: Stretch) -> None:
         """Ask for what is missing of a stretch.
 
         Raises:
@@ -330,7 +222,7 @@ class Fetch:
     def _reasons(self) -> tuple[str, ...]:
         return tuple(f"{self._sites[node].label}: {reason}" for node, reason in self._retrieval.reasons())
 
-    def _ask(self, stretch: _Stretch, pick: Pick) -> None:
+    def _ask(self, stretch: Stretch, pick: Pick) -> None:
         proven = pick.number is not None and self._decoder.has_ueb and self._decoder.has_share(pick.number)
         request = ReadShares(
             self._storage_index,
@@ -341,7 +233,7 @@ class Fetch:
             () if pick.number is None else (pick.number,),
             proven,
         )
-        self._send(_Question(stretch, pick), request)
+        self._send(Question(stretch, pick), request)
 
     def _shares_per_server(self) -> int:
         """One, but where servers are few and the file is small, what they must give anyway."""
@@ -349,7 +241,7 @@ class Fetch:
         block = -(-min(self._capability.size, DEFAULT_MAX_SEGMENT_SIZE) // self._capability.needed)
         return max(1, min(fewest, self._habits.room // block))
 
-    def _send(self, question: _Question, request: Request[Any]) -> None:
+    def _send(self, question: Question, request: Request[Any]) -> None:
         node = question.pick.node
         question.since = self._ctx.now()
         question.due = question.since + self._times.patience(node)
@@ -374,7 +266,7 @@ class Fetch:
                 self._ask_more(stretch)
             self._wake = min(self._wake, *(question.due for question in stretch.asked), inf)
 
-    def _is_late(self, question: _Question, now: float) -> bool:
+    def _is_late(self, question: Question, now: float) -> bool:
         """Whether it is the server that is slow; if not, the question gets more time.
 
         If nothing that was asked at the same time or later has been answered, it is rather our own line, where another
@@ -386,14 +278,14 @@ class Fetch:
         question.due = question.since + patience
         return question.due <= now
 
-    def _forget(self, question: _Question) -> None:
+    def _forget(self, question: Question) -> None:
         """A question is not under way any more."""
         del question.stretch.asked[question]
         self._busy[question.pick.node] -= 1
 
     # --- answers --------------------------------------------------------------------------------------------
 
-    async def _heard(self, question: _Question, outcome: Any) -> None:
+    async def _heard(self, question: Question, outcome: Any) -> None:
         stretch = question.stretch
         self._forget(question)
         if isinstance(outcome, (Refused, Unanswered)):
@@ -402,7 +294,7 @@ class Fetch:
         else:
             seconds = self._ctx.now() - question.since
             self._times.learn(question.pick.node, seconds, question.ahead)
-            self._quickest = min(self._quickest, seconds)
+            self._window.learn_answer(seconds)
             self._overtaken = max(self._overtaken, question.since)
             if isinstance(outcome, ShareBytes):
                 self._mend(question, outcome)
@@ -413,7 +305,7 @@ class Fetch:
         else:
             self._ask_more(stretch)
 
-    async def _take_in(self, question: _Question, answer: SharesRead) -> None:
+    async def _take_in(self, question: Question, answer: SharesRead) -> None:
         """Learn what a server has, and accept what it gave."""
         node, wanted = question.pick
         ours = [facts.number for facts in answer.held if facts.ueb_hash == self._capability.ueb_hash]
@@ -426,7 +318,7 @@ class Fetch:
         if wanted in ours and not given:
             self._reject(Pick(node, wanted), "claimed, but not given")
 
-    async def _accept(self, question: _Question, share: ShareRead) -> None:
+    async def _accept(self, question: Question, share: ShareRead) -> None:
         """Prove that a share is the file's, and keep the blocks it came with until they can be proven together."""
         stretch = question.stretch
         pick = Pick(question.pick.node, share.number)
@@ -437,31 +329,15 @@ class Fetch:
             if reason:
                 self._reject(pick, reason)
                 return
-        blocks = self._leading_blocks(stretch, share)
+        if not self._next_segment:
+            stretch.lay_out(self._decoder.parameters.segment_size, share.blocks)
+        blocks = stretch.matching(share.blocks)
         if not blocks:
             self._reject(pick, "gave other blocks than it was asked for")
         elif len(blocks[0].data) < self._decoder.parameters.block_length(blocks[0].segment):
             self._fetch_rest(question, share, blocks[0])
         else:
             stretch.hold(pick, share.number, blocks)
-
-    def _leading_blocks(self, stretch: _Stretch, share: ShareRead) -> Sequence[BlockRead]:
-        """The blocks of a share for this stretch; none if some are missing.
-
-        How many the first question brings is up to the servers. The opening stretch is as short as the shortest answer,
-        so that nobody who gives more than the others can make these look bad.
-        """
-        if self._next_segment:
-            blocks = share.blocks[: len(stretch.segments)]
-            return blocks if [block.segment for block in blocks] == list(stretch.segments) else ()
-        size = self._decoder.parameters.segment_size
-        asked = range(stretch.first // size, -(-(stretch.first + stretch.length) // size))
-        count = 0
-        while count < min(len(asked), len(share.blocks)) and share.blocks[count].segment == asked[count]:
-            count += 1
-        if count and (not stretch.segments or count < len(stretch.segments)):
-            stretch.segments = asked[:count]
-        return share.blocks[:count]
 
     def _reject(self, pick: Pick, reason: str) -> None:
         """A share is not what it should be: never ask for it again, and let its server know."""
@@ -471,7 +347,7 @@ class Fetch:
 
     # --- blocks that no message can carry whole ---------------------------------------------------------------
 
-    def _fetch_rest(self, question: _Question, share: ShareRead, block: BlockRead) -> None:
+    def _fetch_rest(self, question: Question, share: ShareRead, block: BlockRead) -> None:
         """Ask for what is missing of a block, piece by piece, all at once."""
         stretch = question.stretch
         stretch.segments = stretch.segments[:1]
@@ -479,13 +355,13 @@ class Fetch:
         offset = share.data_offset + block.segment * self._decoder.parameters.block_size
         length = self._decoder.parameters.block_length(block.segment)
         starts = range(len(block.data), length, self._habits.room)
-        torn = _Torn(share.number, block, [block.data, *(None for _ in starts)])
+        torn = Torn(share.number, block, [block.data, *(None for _ in starts)])
         for piece, start in enumerate(starts, start=1):
             size = min(self._habits.room, length - start)
             request = ReadShare(self._storage_index, share.number, offset + start, size)
-            self._send(_Question(stretch, pick, torn, piece), request)
+            self._send(Question(stretch, pick, torn, piece), request)
 
-    def _mend(self, question: _Question, answer: ShareBytes) -> None:
+    def _mend(self, question: Question, answer: ShareBytes) -> None:
         """Put a piece of a block in its place."""
         torn = question.torn
         assert torn is not None, "only pieces are asked for in this way"
@@ -494,7 +370,7 @@ class Fetch:
             data = cast("bytes", joined(cast("list[Content]", torn.pieces)))
             question.stretch.hold(question.pick, torn.number, (structs.replace(torn.block, data=data),))
 
-    def _drop_rest(self, question: _Question) -> None:
+    def _drop_rest(self, question: Question) -> None:
         """One piece of a block did not come, so the others are of no use."""
         for other in [other for other in question.stretch.asked if other.torn is question.torn is not None]:
             self._asks.cancel(other)
@@ -502,7 +378,7 @@ class Fetch:
 
     # --- decoding -------------------------------------------------------------------------------------------
 
-    async def _decode(self, stretch: _Stretch) -> None:
+    async def _decode(self, stretch: Stretch) -> None:
         """Prove, decode, decrypt; where a share turns out to be corrupt, ask for another."""
         decoded = await self._ctx.compute(
             coding.decode_stretch,
@@ -518,7 +394,7 @@ class Fetch:
         else:
             self._finish(stretch, decoded.plaintext)
 
-    def _finish(self, stretch: _Stretch, plaintext: bytes) -> None:
+    def _finish(self, stretch: Stretch, plaintext: bytes) -> None:
         """A stretch is done: stop what is still under way for it, and make the window wider."""
         for question in list(stretch.asked):
             self._asks.cancel(question)
@@ -530,17 +406,9 @@ class Fetch:
         stretch.plaintext = plaintext if whole else cast("bytes", cut(plaintext, lead, length - lead))
         if not self._next_segment:
             self._open_up(stretch, len(plaintext))
-        self._adapt_window(stretch)
+        self._window.learn_stretch(self._ctx.now() - stretch.begun, stretch.weight)
 
-    def _adapt_window(self, stretch: _Stretch) -> None:
-        """Twice as much at each round trip while stretches come quickly; less when they queue up."""
-        elapsed = self._ctx.now() - stretch.begun
-        if elapsed <= EASY_SECONDS + 2 * self._quickest:
-            self._window = min(self._habits.window, self._window + 2 * stretch.weight)
-        elif elapsed > QUEUE_SECONDS + 2 * self._quickest:
-            self._window -= stretch.weight
-
-    def _open_up(self, stretch: _Stretch, size: int) -> None:
+    def _open_up(self, stretch: Stretch, size: int) -> None:
         """The opening stretch is done: all that follows can be laid out, and what it weighs is known."""
         self._next_segment = stretch.segments.stop
         self._allowance.give(stretch.weight)
