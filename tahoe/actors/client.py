@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from tahoe.actors.download import Download, ReadingRoom, Span
 from tahoe.actors.membership import Membership
-from tahoe.actors.servers import Server
 from tahoe.actors.terms import Limits, Patience, UploadOrder, ignore_progress
 from tahoe.actors.upload import Source, UploadResult, upload
 from tahoe.codec.capability import ImmutableRead, Literal
@@ -56,10 +55,6 @@ class Client(Actor):
         self.membership = membership
         self.terms = terms
 
-    def connected_servers(self) -> tuple[Server, ...]:
-        """The storage servers that are not known to be away."""
-        return tuple(server for server in self.membership.servers() if self.ctx.presence(server.node) is not False)
-
     async def upload(
         self, source: Source, convergence: bytes | None, progress: Callable[[int, int], None] = ignore_progress
     ) -> UploadResult:
@@ -83,7 +78,7 @@ class Client(Actor):
             policy=self.terms.policy,
             progress=progress,
         )
-        return await upload(self.ctx, self.connected_servers(), order, source)
+        return await upload(self.ctx, self.membership.servers(), order, source)
 
     def download(self, capability: ImmutableRead | Literal, offset: int = 0, length: int | None = None) -> Download:
         """Fetch a file or a part of it; to be used with ``async with``, see ``Download``."""

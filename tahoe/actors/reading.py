@@ -37,6 +37,9 @@ WHOLE_SHARE_BYTES = 64 * 1024
 
 _LONGEST_LENGTH_FIELD = 8
 
+_NODE_BYTES = HASH_SIZE + 8
+"""What a node of a proof takes in a message."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShareProofs:
@@ -139,7 +142,7 @@ def _share_read(request: ReadShares, number: int, found: ShareProofs, blocks: tu
 def _read_blocks(
     store: ShareStore, request: ReadShares, found: ShareProofs, number: int, room: int
 ) -> tuple[tuple[BlockRead, ...], int]:
-    """The blocks that fit; the first one is cut short rather than left out."""
+    """The blocks that fit with their proofs, and what they take; the first one is cut short rather than left out."""
     blocks: list[BlockRead] = []
     taken = 0
     for segment in found.segments(request.offset, request.length):
@@ -152,7 +155,7 @@ def _read_blocks(
         block_path = _nodes(found.block_tree, siblings(count, segment))
         ciphertext_path = _nodes(found.ciphertext_tree, [layout(count)[0] + segment, *siblings(count, segment)])
         blocks.append(BlockRead(segment, data, block_path, ciphertext_path))
-        taken += fits
+        taken += fits + _NODE_BYTES * (len(block_path) + len(ciphertext_path))
     return tuple(blocks), taken
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from tahoe.actors.reading import ProofCache, read_shares
 from tahoe.actors.slotkeeping import WRITTEN, read_slot, write_slot
@@ -52,6 +52,8 @@ from tahoe.storage.slots import SlotStore
 from tahoe.storage.store import ShareStore, Verdict, no_such_share
 
 Keeper: TypeAlias = ShareStore | SlotStore
+
+T = TypeVar("T")
 
 LATER_LEASE_OWNER = 1
 """Owner number of leases added to shares that are there already (docs/formats.md)."""
@@ -275,7 +277,7 @@ class StorageServer(Actor):
     async def _sweep(self) -> None:
         while True:
             await self.ctx.sleep(self._upkeep.sweep_every)
-            await self.ctx.compute(self.store.abort_idle, self.ctx.wall_time(), self._upkeep.idle_upload)
+            await self._quietly(self.store.abort_idle, self.ctx.wall_time(), self._upkeep.idle_upload)
 
     async def _scrub(self) -> None:
         """Round and round over all shares of files, and then over those of slots."""
@@ -293,18 +295,25 @@ class StorageServer(Actor):
             if self._arrived:
                 await self._scrub_quietly(*self._arrived.popleft())
                 continue
-            after = await self.ctx.compute(next_index, indexes, after)
+            after = await self._quietly(next_index, indexes, after) or b""
             if not after:
                 return
-            for number in await self.ctx.compute(numbers, after):
+            for number in await self._quietly(numbers, after) or ():
                 await self._scrub_quietly(after, number)
 
     async def _scrub_quietly(self, storage_index: bytes, number: int) -> None:
-        """A share that went away meanwhile is nobody's concern; a failing disk shows in every answer."""
+        """A share that went away meanwhile is nobody's concern."""
         try:
             await self._check(storage_index, number)
         except TahoeError:
             return
+
+    async def _quietly(self, function: Callable[..., T], *args: Any) -> T | None:
+        """Upkeep goes on after a failure of the disk, which shows in every answer anyway. None: it failed."""
+        try:
+            return await self.ctx.compute(function, *args)
+        except TahoeError:
+            return None
 
 
 def shares_held(store: ShareStore, storage_indexes: tuple[bytes, ...]) -> SharesHeld:
