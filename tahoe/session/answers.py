@@ -8,6 +8,9 @@
            | 12 kept   13 working   14 kept   15 -   16 cancelled        |  17 -   18 working
          lowest                                                        floor
 
+Answers of repeatable requests are not kept: a late copy runs the request again. But one whose copy comes while the bytes of its
+large answer still wait for the line is only told to be patient, or a slow line would be filled with the same answer.
+
 Kept answers are never evicted to make room: when they are too many, new work is refused. ``Refused`` promises
 that it was not done, so the floor remembers that a late copy of a refused ask must not be executed, either.
 """
@@ -18,7 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from tahoe.errors import Refused
-from tahoe.protocol import Answer, Refusal
+from tahoe.protocol import Answer, NodeId, Refusal
 from tahoe.session.credit import Inflow
 from tahoe.session.desk import Desk
 from tahoe.session.envelope import ANSWER, REFUSAL, Envelope
@@ -135,10 +138,11 @@ class Reply:
 class Answers:
     """Tickets of one peer, as far as they were seen."""
 
-    __slots__ = ("_desk", "floor", "lowest", "replies")
+    __slots__ = ("_desk", "_leaving", "floor", "lowest", "replies")
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._leaving: dict[int, None] = {}
         self.replies: dict[int, Reply] = {}
         self.lowest = 0
         self.floor = -1
@@ -147,9 +151,17 @@ class Answers:
         """Keep an answer of so many bytes, unless the request may simply run again."""
         if reply.repeatable:
             del self.replies[reply.ticket]
+            if size > self._desk.settings.bulk_bytes:
+                self._leaving[reply.ticket] = None
         else:
             reply.kind, reply.body, reply.size = kind, message, size
             self._desk.answer_bytes += size
+
+    def is_leaving(self, node: NodeId, ticket: int) -> bool:
+        """Whether the large answer to a repeatable request may still be waiting for the line to its asker."""
+        if self._leaving and not self._desk.waits_unsent(node):
+            self._leaving.clear()
+        return ticket in self._leaving
 
     def refuses(self, now: float, envelope: Envelope) -> bool:
         """Whether a new ask can't be taken: too much is kept, or it may be a copy of one that was refused."""
@@ -167,6 +179,8 @@ class Answers:
     def forget_below(self, lowest: int) -> None:
         """The peer has ended all its asks below ``lowest``."""
         before, self.lowest = self.lowest, lowest
+        for ticket in [ticket for ticket in self._leaving if ticket < lowest]:
+            del self._leaving[ticket]
         if lowest - before > len(self.replies) + 1:  # whatever the peer says costs no more than what is kept
             ended: Iterable[int] = [ticket for ticket in self.replies if ticket < lowest]
         else:
@@ -185,6 +199,7 @@ class Answers:
         """The peer remembers none of its tickets; the next ones are new."""
         for ticket in tuple(self.replies):
             self._forget(ticket)
+        self._leaving.clear()
         self.lowest = 0
         self.floor = -1
 

@@ -284,6 +284,9 @@ class Peer(Line):
         if ticket in answers.replies:
             desk.counters["duplicate"] += 1
             self._say_where(ticket)
+        elif answers.is_leaving(self.node, ticket):
+            desk.counters["duplicate"] += 1
+            self.say(WORKING, ticket)
         elif ticket < answers.lowest:
             desk.counters["stale"] += 1
         elif envelope.remaining <= 0:

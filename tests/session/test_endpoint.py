@@ -124,6 +124,30 @@ def test_a_repeatable_request_may_run_again():
     assert not peer(pair.right, pair.left).answers.replies
 
 
+def test_a_repeatable_request_does_not_run_again_while_its_large_answer_waits_for_the_line():
+    pair = connected(answer=lambda _: ShareBytes(b"x" * 100_000))
+    request = ReadShare(b"i" * 16, 0, 0, 100_000)
+    outcomes = pair.ask(request, timeout=60.0)
+    pair.hand_over(pair.wire.popleft())
+    slow, pair.right.waiting_bytes = pair.wire.popleft(), 100_000
+    pair.run(20.0)
+    assert pair.right.delivered == [request]
+    pair.right.waiting_bytes = 0
+    pair.hand_over(slow)
+    assert outcomes == [ShareBytes(b"x" * 100_000)]
+
+
+def test_a_repeatable_request_runs_again_when_its_large_answer_has_left_and_was_lost():
+    pair = connected(answer=lambda _: ShareBytes(b"x" * 100_000))
+    request = ReadShare(b"i" * 16, 0, 0, 100_000)
+    outcomes = pair.ask(request, timeout=60.0)
+    pair.hand_over(pair.wire.popleft())
+    pair.wire.clear()
+    pair.run(5.0)
+    assert pair.right.delivered == [request, request]
+    assert outcomes == [ShareBytes(b"x" * 100_000)]
+
+
 def test_a_request_being_worked_on_is_not_begun_again():
     pair = connected()
     outcomes = pair.ask(ReadShare(b"i" * 16, 0, 0, 1), timeout=60.0)
