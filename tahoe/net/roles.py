@@ -76,7 +76,9 @@ def open_store(directory: Path, section: StorageSection) -> DiskStore:
     root = directory / section.directory
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     options = StoreOptions(
-        sizelimit=section.sizelimit or None, reserved_space=section.reserved_space, readonly=section.readonly
+        sizelimit=int(section.sizelimit) or None,
+        reserved_space=int(section.reserved_space),
+        readonly=section.readonly,
     )
     return DiskStore(RealFileSystem(root), options).open()
 
@@ -119,4 +121,5 @@ def _contacts(papers: Papers) -> tuple[IntroducerContact, ...]:
 
 
 def _upkeep(section: StorageSection) -> Upkeep:
-    return Upkeep(idle_upload=section.idle_upload, scrub_every=section.scrub_every)
+    sweep = min(Upkeep().sweep_every, section.idle_upload / 2)  # or room would come back much later than was asked for
+    return Upkeep(idle_upload=section.idle_upload, sweep_every=sweep, scrub_every=section.scrub_every)
