@@ -23,7 +23,6 @@ from tahoe.net.keys import load_secret
 from tahoe.protocol import CLIENT, INTRODUCER, MEMBER, STORAGE
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.filesystem import RealFileSystem
-from tahoe.storage.memory import MemoryStore
 from tahoe.storage.store import StoreOptions
 
 
@@ -43,9 +42,7 @@ def build_crew(quarters: Quarters) -> Crew:
         actors.insert(0, _introducer(quarters))
     if STORAGE in roles:
         store = open_store(papers.directory.path, papers.config.storage)
-        actors.append(
-            StorageServer(quarters.context(STORAGE), store, MemoryStore().slots, _upkeep(papers.config.storage))
-        )
+        actors.append(StorageServer(quarters.context(STORAGE), store, store.slots, _upkeep(papers.config.storage)))
     if CLIENT in roles:
         client = Client(quarters.context(CLIENT), member, _terms(papers))
         actors.append(client)

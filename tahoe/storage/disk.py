@@ -12,7 +12,6 @@ power cut would take. So whoever finds ``serving`` left behind first lets the sy
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
@@ -25,9 +24,12 @@ from tahoe.codec.container import UPLOAD_OWNER, WRITTEN_VERSION
 from tahoe.codec.container import Lease as LeaseRecord
 from tahoe.codec.keys import LeaseSecrets
 from tahoe.codec.share import IncompatibleShare
-from tahoe.errors import BadConfiguration, NoSpace, Refused, StorageFailed, TahoeError
+from tahoe.errors import BadConfiguration, Refused
 from tahoe.protocol import Lease, ShareFacts, Space
+from tahoe.storage.advisories import IMMUTABLE, Advisories
 from tahoe.storage.content import check, check_replacement, ueb_hash_of
+from tahoe.storage.diskerrors import told
+from tahoe.storage.diskslots import DiskSlotStore
 from tahoe.storage.filesystem import FileSystem
 from tahoe.storage.folders import Folders
 from tahoe.storage.layout import ADVISORIES, FORMAT, INCOMING, SERVING, SHARES, incoming_path
@@ -37,7 +39,6 @@ from tahoe.storage.shelves import Granted, Shelves
 from tahoe.storage.store import (
     CONTAINER_ROOM,
     DEFAULT_OPTIONS,
-    MOST_ADVISORIES,
     LeaseFacts,
     StoreOptions,
     Verdict,
@@ -53,19 +54,9 @@ OPEN_FILES: Final = 64
 """Files kept open for reading, and as many for writing: several nodes of one process must get along with 1,024."""
 
 _KEY_LENGTH: Final = 16
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def told(error: OSError) -> TahoeError:
-    """What a disk's error means to whoever asked the store."""
-    if error.errno in _FULL:
-        return NoSpace("the disk is full")
-    if error.errno == errno.EROFS:
-        return StorageFailed("the disk is read-only")
-    return StorageFailed(f"the disk failed: {error.strerror or error}")
 
 
 def _on_disk(
@@ -90,6 +81,9 @@ class DiskStore:
         filesystem: of the storage directory.
         options: the operator's limits.
         open_files: how many files to keep open, for reading and for writing each.
+
+    Attributes:
+        slots: the slots beside the shares, opened and shut with them.
     """
 
     def __init__(
@@ -101,8 +95,10 @@ class DiskStore:
         self._room = Room(options, filesystem.space)
         self._shelves = Shelves(filesystem, self._folders, self._room, open_files)
         self._uploads = Uploads(filesystem, self._room, open_files)
+        self._advisories = Advisories(filesystem)
         self._serial = count()
         self._replaced = 0
+        self.slots = DiskSlotStore(filesystem, self._room, options, self._advisories)
 
     # --- beginning and end ------------------------------------------------------------------------------
 
@@ -122,6 +118,7 @@ class DiskStore:
             self._room.freeze()
         with suppress(FileNotFoundError):
             self._room.grow(*self._shelves.count())
+        self.slots.open()
         return self
 
     @_on_disk
@@ -129,7 +126,7 @@ class DiskStore:
         """End serving: all uploads are lost, all files closed. Nothing needs it, but the next start is quicker."""
         self._uploads.close()
         self._shelves.close()
-        if not self._shelves.doubtful:
+        if self.slots.shut() and not self._shelves.doubtful:
             with suppress(FileNotFoundError):
                 self._filesystem.unlink(SERVING)
 
@@ -284,16 +281,7 @@ class DiskStore:
         """See ``ShareStore``; a text file each."""
         if number not in self._shelves.facts(storage_index):
             raise no_such_share(number)
-        text = (
-            "report: Share Corruption\ntype: immutable\n"
-            f"storage_index: {base32.encode(storage_index)}\nshare_number: {number}\n\n{reason}\n"
-        )
-        stamp = time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime(now))
-        name = f"{stamp}--{base32.encode(storage_index)}-{number}--{next(self._serial)}"
-        self._make_file(f"{ADVISORIES}/{name}", text.encode())
-        for oldest in sorted(self._filesystem.listdir(ADVISORIES))[:-MOST_ADVISORIES]:
-            self._filesystem.unlink(f"{ADVISORIES}/{oldest}")
-        self._filesystem.sync_directory(ADVISORIES)
+        self._advisories.add(IMMUTABLE, storage_index, number, reason, now)
 
     # --- recovery -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,590 @@
+"""The store of slots on a disk: one file per share, changed in place behind an undo journal.
+
+::
+
+    slots/XX/SI/n           a share (slotfile.py); SI is base32, XX its first two letters
+    slots/incoming/SI.n.s   a file that is going to be a share
+    slots/undo/L            the undo journal of lock L (undo.py)
+
+A share that is there changes in place: two syncs, and bytes in proportion to what differs. One that is new, cut
+up otherwise or short of room for leases gets a new file: *synced, renamed, directory synced*, as for immutable
+shares. Each storage index has one of a few locks, held while anything of it is read or changed; each lock has a
+journal. Whoever takes a lock first puts right what an error may have left: a change half made, a name not synced.
+
+The head of a share in use, and its block tree, are kept in memory, so that a change needs nothing of what it keeps.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from threading import Lock, RLock
+from typing import Final, NamedTuple
+
+from tahoe.codec import base32
+from tahoe.codec.container import UPLOAD_OWNER
+from tahoe.codec.container import Lease as LeaseRecord
+from tahoe.codec.hashing import HASH_SIZE
+from tahoe.codec.slot import SparseTree
+from tahoe.errors import CorruptShare, Refused
+from tahoe.protocol import Lease
+from tahoe.storage.advisories import SLOT, Advisories
+from tahoe.storage.diskerrors import as_store_errors
+from tahoe.storage.filesystem import File, FileSystem
+from tahoe.storage.folders import Folders
+from tahoe.storage.layout import indexes_in, numbers_in, prefixes_in
+from tahoe.storage.room import Room
+from tahoe.storage.slotcheck import check_slot_share
+from tahoe.storage.slotfile import SlotContainer, parse_record
+from tahoe.storage.slotleases import Leases, facts_of, granted, with_lease, without_lease
+from tahoe.storage.slots import SlotChange, SlotHead, SlotRecord
+from tahoe.storage.slottree import apply
+from tahoe.storage.store import LeaseFacts, StoreOptions, Verdict, check_names, check_secrets, no_such_share
+from tahoe.storage.undo import Edit, Patch, UndoJournal
+
+SLOTS: Final = "slots"
+INCOMING: Final = "slots/incoming"
+UNDO: Final = "slots/undo"
+
+MOST_NODES: Final = 200_000
+"""Tree nodes kept in memory, some 45 MB; a share without its tree counts as ``_HEAD_WEIGHT``."""
+
+_HEAD_WEIGHT: Final = 16
+_LOCKS: Final = 64
+_PIECE: Final = 2**20
+"""Bytes written at once to a new file."""
+
+Key = tuple[bytes, int]
+
+
+def folder_of(storage_index: bytes) -> str:
+    """The directory of a slot's shares."""
+    name = base32.encode(storage_index)
+    return f"{SLOTS}/{name[:2]}/{name}"
+
+
+def path_of(storage_index: bytes, number: int) -> str:
+    """The file of a share."""
+    return f"{folder_of(storage_index)}/{number}"
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """What is in memory of a share. The tree, once it is there, leads to the signed root."""
+
+    container: SlotContainer
+    tree: SparseTree | None = None
+
+    @property
+    def weight(self) -> int:
+        return _HEAD_WEIGHT + (len(self.tree.nodes) if self.tree else 0)
+
+
+class _Step(NamedTuple):
+    """A change of one share's file: ``size`` bytes are on the disk before, 0 if there is no file."""
+
+    number: int
+    size: int
+    before: _Loaded | None
+    after: SlotContainer
+    change: SlotChange
+
+    @property
+    def in_place(self) -> bool:
+        """Whether what is kept stays where it is."""
+        return self.before is not None and self.before.container.is_laid_out_as(self.after)
+
+    @property
+    def growth(self) -> int:
+        """Bytes that come."""
+        return self.after.end - self.size
+
+
+class DiskSlotStore:
+    """Slots in a storage directory, beside its shares. Call :meth:`open` before anything else.
+
+    Args:
+        filesystem: of the storage directory.
+        room: that slots take theirs from.
+        options: the operator's limits.
+        advisories: where reports go.
+        most_nodes: of trees, to be kept in memory.
+    """
+
+    def __init__(
+        self,
+        filesystem: FileSystem,
+        room: Room,
+        options: StoreOptions,
+        advisories: Advisories,
+        most_nodes: int = MOST_NODES,
+    ) -> None:
+        self._filesystem = filesystem
+        self._room = room
+        self._options = options
+        self._advisories = advisories
+        self._folders = Folders(filesystem)
+        self._locks = [RLock() for _ in range(_LOCKS)]
+        self._journals = [UndoJournal(filesystem, self._folders, f"{UNDO}/{lock}") for lock in range(_LOCKS)]
+        self._memory = _Memory(most_nodes)
+        self._serial = count()
+        self._unsettled: set[str] = set()  # directories that could not be synced
+
+    # --- beginning and end ------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Recover from however the last run ended. Whatever a process that was killed wrote must be durable by now.
+
+        Shares that can't be put right because the disk is read-only are not served.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        try:
+            self._recover()
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+        self._room.grow(*self._count())
+
+    def shut(self) -> bool:
+        """End serving; tell whether everything is durable."""
+        return not self._unsettled and all(journal.is_settled for journal in self._journals)
+
+    # --- reading ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(self, storage_index: bytes) -> Iterator[None]:
+        """See ``SlotStore``."""
+        lock = self._lock_of(storage_index)
+        with self._locks[lock]:
+            with as_store_errors():
+                self._journals[lock].mend()
+                self._settle(folder_of(storage_index))
+            yield
+
+    @as_store_errors()
+    def numbers(self, storage_index: bytes) -> tuple[int, ...]:
+        """See ``SlotStore``."""
+        check_names(storage_index, ())
+        with self.lock(storage_index):
+            return tuple(numbers_in(self._names(folder_of(storage_index))))
+
+    @as_store_errors()
+    def head(self, storage_index: bytes, number: int) -> SlotHead:
+        """See ``SlotStore``."""
+        check_names(storage_index, (number,))
+        with self.lock(storage_index):
+            return self._loaded((storage_index, number)).container.head
+
+    @as_store_errors()
+    def tree(self, storage_index: bytes, number: int) -> SparseTree:
+        """See ``SlotStore``."""
+        check_names(storage_index, (number,))
+        with self.lock(storage_index):
+            loaded = self._loaded((storage_index, number))
+            if loaded.tree is None:
+                loaded.tree = self._read_tree((storage_index, number), loaded.container)
+                self._memory.keep((storage_index, number), loaded)
+            return loaded.tree
+
+    @as_store_errors()
+    def read(self, storage_index: bytes, number: int, segments: Iterable[int]) -> list[SlotRecord]:
+        """See ``SlotStore``."""
+        check_names(storage_index, (number,))
+        with self.lock(storage_index):
+            container = self._loaded((storage_index, number)).container
+            spans = list(map(container.span, segments))
+            if not spans:
+                return []
+            with self._opened((storage_index, number)) as file:
+                return [parse_record(file.read(*span)) for span in spans]
+
+    def storage_indexes(self, after: bytes = b"") -> Iterator[bytes]:
+        """See ``SlotStore``."""
+        with as_store_errors():
+            yield from self._storage_indexes(after)
+
+    @as_store_errors()
+    def scrub(self, storage_index: bytes, number: int) -> Verdict:
+        """See ``SlotStore``."""
+        check_names(storage_index, (number,))
+        key = storage_index, number
+        with self.lock(storage_index):
+            self._compare(key)
+        verdict = check_slot_share(self, storage_index, number)
+        if not verdict.sound:
+            self._memory.forget(key)
+        return verdict
+
+    # --- writing ----------------------------------------------------------------------------------------
+
+    @as_store_errors()
+    def write(self, storage_index: bytes, changes: Mapping[int, SlotChange], lease: Lease, now: float) -> None:
+        """See ``SlotStore``."""
+        check_names(storage_index, changes)
+        wanted = granted(lease, UPLOAD_OWNER, now + self._options.lease_seconds)
+        with self.lock(storage_index):
+            steps = [self._step(storage_index, number, change, wanted) for number, change in changes.items()]
+            growth = sum(step.growth for step in steps)
+            if growth <= 0 and all(step.size for step in steps):
+                self._make(storage_index, steps)
+                return
+            reserved = max(growth, 0)
+            self._room.reserve(reserved)
+            try:
+                self._make(storage_index, steps)
+            finally:
+                self._room.settle(reserved, reserved, 0, 0)
+
+    # --- leases and advice --------------------------------------------------------------------------------
+
+    @as_store_errors()
+    def add_lease(self, storage_index: bytes, lease: Lease, owner: int, now: float) -> int:
+        """See ``SlotStore``; a share whose head is damaged gets none."""
+        check_names(storage_index, ())
+        wanted = granted(lease, owner, now + self._options.lease_seconds)
+        with self.lock(storage_index):
+            shares = self._sound_heads(storage_index)
+            changes = {number: with_lease(loaded.container.leases, wanted) for number, loaded in shares.items()}
+            self._set_leases(storage_index, shares, changes)
+            return len(shares)
+
+    @as_store_errors()
+    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes) -> int:
+        """See ``SlotStore``."""
+        check_names(storage_index, ())
+        check_secrets(cancel_secret)
+        with self.lock(storage_index):
+            shares = self._sound_heads(storage_index)
+            before = {number: loaded.container.leases for number, loaded in shares.items()}
+            after = {number: without_lease(leases, cancel_secret) for number, leases in before.items()}
+            self._set_leases(storage_index, shares, {number: leases for number, leases in after.items() if leases})
+            self._remove(storage_index, [number for number, leases in after.items() if before[number] and not leases])
+            return sum(len(before[number]) - len(after[number]) for number in before)
+
+    @as_store_errors()
+    def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
+        """See ``SlotStore``."""
+        check_names(storage_index, (number,))
+        with self.lock(storage_index):
+            try:
+                return facts_of(self._loaded((storage_index, number)).container.leases)
+            except CorruptShare:
+                return ()
+
+    @as_store_errors()
+    def advise_corrupt(self, storage_index: bytes, number: int, reason: str, now: float) -> None:
+        """See ``SlotStore``; a text file each."""
+        if number not in self.numbers(storage_index):
+            raise no_such_share(number)
+        self._advisories.add(SLOT, storage_index, number, reason, now)
+
+    # --- recovery -----------------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        for journal in self._journals:
+            journal.load()
+        for folder in (SLOTS, INCOMING, UNDO):
+            self._folders.make(folder)
+        for name in self._filesystem.listdir(INCOMING):
+            self._filesystem.unlink(f"{INCOMING}/{name}")
+        for journal in self._journals:
+            journal.mend()
+
+    def _count(self) -> tuple[int, int]:
+        """Bytes and number of all shares' files."""
+        sizes = [
+            self._filesystem.size(path_of(storage_index, number))
+            for storage_index in self._storage_indexes(b"")
+            for number in numbers_in(self._names(folder_of(storage_index)))
+        ]
+        return sum(sizes), len(sizes)
+
+    # --- finding ------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _lock_of(storage_index: bytes) -> int:
+        return storage_index[-1] % _LOCKS if storage_index else 0
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            return self._filesystem.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _storage_indexes(self, after: bytes) -> Iterator[bytes]:
+        for prefix in prefixes_in(self._names(SLOTS), after):
+            for storage_index in indexes_in(self._names(f"{SLOTS}/{prefix}"), after):
+                if numbers_in(self._names(folder_of(storage_index))):
+                    yield storage_index
+
+    @contextmanager
+    def _opened(self, key: Key) -> Iterator[File]:
+        try:
+            file = self._filesystem.open(path_of(*key))
+        except FileNotFoundError:
+            raise no_such_share(key[1]) from None
+        try:
+            yield file
+        finally:
+            file.close()
+
+    def _loaded(self, key: Key) -> _Loaded:
+        """A share's head, from memory or from the disk; its lock is held."""
+        found = self._memory.find(key)
+        if found is None:
+            found = _Loaded(self._read_container(key))
+            self._memory.keep(key, found)
+        return found
+
+    def _read_container(self, key: Key) -> SlotContainer:
+        """A share's head from the disk, with a signature that belongs to its storage index."""
+        try:
+            with self._opened(key) as file:
+                container = SlotContainer.parse(file.read)
+            container.head.proof.check(key[0])
+        except ValueError as error:
+            raise CorruptShare("", key[1], str(error)) from error
+        return container
+
+    def _read_tree(self, key: Key, container: SlotContainer) -> SparseTree:
+        """A share's block tree from the disk, which leads to the signed root."""
+        shape = container.head.version.shape
+        with self._opened(key) as file:
+            leaves = [file.read(container.span(segment)[0], HASH_SIZE) for segment in range(shape.segment_count)]
+        tree = SparseTree.of_leaves(leaves)
+        if not container.head.vouches_for(key[1], tree.root):
+            raise CorruptShare("", key[1], "the leaves don't lead to the signed root hash")
+        return tree
+
+    def _sound_heads(self, storage_index: bytes) -> dict[int, _Loaded]:
+        found = {}
+        for number in numbers_in(self._names(folder_of(storage_index))):
+            with suppress(CorruptShare):
+                found[number] = self._loaded((storage_index, number))
+        return found
+
+    def _compare(self, key: Key) -> None:
+        """Forget what is in memory of a share if the disk says otherwise."""
+        try:
+            fresh = self._read_container(key)
+        except CorruptShare:
+            self._memory.forget(key)
+            return
+        if fresh.pack() != self._loaded(key).container.pack():
+            self._memory.forget(key)
+
+    # --- changing -----------------------------------------------------------------------------------------
+
+    def _step(self, storage_index: bytes, number: int, change: SlotChange, lease: LeaseRecord) -> _Step:
+        """What a change makes of a share's file; a file whose head is damaged is replaced, leases and all."""
+        before = None
+        with suppress(CorruptShare, Refused):
+            before = self._loaded((storage_index, number))
+        container = SlotContainer(change.head, ()) if before is None else before.container.with_head(change.head)
+        after = container.leased(with_lease(container.leases, lease))
+        return _Step(number, self._size(storage_index, number), before, after, change)
+
+    def _size(self, storage_index: bytes, number: int) -> int:
+        try:
+            return self._filesystem.size(path_of(storage_index, number))
+        except FileNotFoundError:
+            return 0
+
+    def _set_leases(self, storage_index: bytes, shares: Mapping[int, _Loaded], wanted: Mapping[int, Leases]) -> None:
+        """Change the leases of shares where they differ."""
+        steps = []
+        for number, leases in wanted.items():
+            before = shares[number]
+            if leases != before.container.leases:
+                same = SlotChange(before.container.head, {}, {}, whole=False)
+                after = before.container.leased(leases)
+                steps.append(_Step(number, self._size(storage_index, number), before, after, same))
+        self._make(storage_index, steps)
+
+    def _make(self, storage_index: bytes, steps: Sequence[_Step]) -> None:
+        """Carry out steps, each wholly and durably; room for them is there."""
+        moving = [step for step in steps if not step.in_place]
+        paths: dict[int, str] = {}
+        try:
+            for step in moving:
+                paths[step.number] = self._new_file(storage_index, step)
+            self._patch(storage_index, [step for step in steps if step.in_place])
+            self._publish(storage_index, moving, paths)
+        finally:
+            for path in paths.values():
+                with suppress(OSError):
+                    self._filesystem.unlink(path)
+
+    def _patch(self, storage_index: bytes, steps: Sequence[_Step]) -> None:
+        """Change files in place: all of them or (after an error) none."""
+        if not steps:
+            return
+        try:
+            self._journals[self._lock_of(storage_index)].change([_edit(storage_index, step) for step in steps])
+        except OSError:
+            for step in steps:
+                self._memory.forget((storage_index, step.number))
+            raise
+        for step in steps:
+            self._room.grow(step.growth)
+            self._remember(storage_index, step)
+            if step.growth < 0:
+                self._cut(path_of(storage_index, step.number), step.after.end)
+
+    def _cut(self, path: str, size: int) -> None:
+        """Give back what lies beyond a share's end. It means nothing, so nobody minds if this fails or is undone."""
+        with suppress(OSError):
+            file = self._filesystem.edit(path)
+            try:
+                file.truncate(size)
+            finally:
+                file.close()
+
+    def _new_file(self, storage_index: bytes, step: _Step) -> str:
+        """Make a share's file anew, durable but for its name; leave none behind if that fails."""
+        self._make_folder(storage_index)
+        path = f"{INCOMING}/{base32.encode(storage_index)}.{step.number}.{next(self._serial)}"
+        file = self._filesystem.create(path)
+        try:
+            offset = 0
+            for piece in _pieces(self._content((storage_index, step.number), step)):
+                file.write(offset, piece)
+                offset += len(piece)
+            file.sync()
+        except BaseException:
+            with suppress(OSError):
+                self._filesystem.unlink(path)
+            raise
+        finally:
+            file.close()
+        return path
+
+    def _content(self, key: Key, step: _Step) -> Iterator[bytes]:
+        """The bytes of a new file; records that stay are copied."""
+        yield step.after.pack()
+        records = step.change.records
+        kept = [each for each in range(step.after.head.version.shape.segment_count) if each not in records]
+        if not kept:
+            yield from (b"".join(records[segment]) for segment in sorted(records))
+            return
+        assert step.before is not None
+        with self._opened(key) as file:
+            for segment in range(step.after.head.version.shape.segment_count):
+                if segment in records:
+                    yield b"".join(records[segment])
+                else:
+                    yield file.read(*step.before.container.span(segment))
+
+    def _publish(self, storage_index: bytes, steps: Sequence[_Step], paths: dict[int, str]) -> None:
+        """Give new files their names, durably; those that got theirs leave ``paths``."""
+        if not steps:
+            return
+        folder = folder_of(storage_index)
+        self._journals[self._lock_of(storage_index)].release(path_of(storage_index, number) for number in paths)
+        for step in steps:
+            self._memory.forget((storage_index, step.number))
+            self._filesystem.rename(paths[step.number], path_of(storage_index, step.number))
+            del paths[step.number]
+            self._folders.changed(folder)
+            self._room.grow(step.growth, shares=int(not step.size))
+        self._settle(folder)
+        for step in steps:
+            self._remember(storage_index, step)
+
+    def _remember(self, storage_index: bytes, step: _Step) -> None:
+        """Keep what a share has become in memory, as far as it was there."""
+        tree = SparseTree(0) if step.change.whole or step.before is None else step.before.tree
+        if tree is not None:
+            apply(tree, step.change.nodes, step.after.head.version.shape.segment_count)
+        self._memory.keep((storage_index, step.number), _Loaded(step.after, tree))
+
+    def _make_folder(self, storage_index: bytes) -> None:
+        folder = folder_of(storage_index)
+        self._folders.make(folder.rpartition("/")[0])
+        self._folders.make(folder)
+
+    def _remove(self, storage_index: bytes, numbers: Sequence[int]) -> None:
+        """Remove shares, and the directory with the last."""
+        folder = folder_of(storage_index)
+        paths = [path_of(storage_index, number) for number in numbers]
+        self._journals[self._lock_of(storage_index)].release(paths)
+        for number, path in zip(numbers, paths, strict=True):
+            size = self._filesystem.size(path)
+            self._memory.forget((storage_index, number))
+            self._filesystem.unlink(path)
+            self._folders.changed(folder)
+            self._room.grow(-size, shares=-1)
+        self._folders.remove_if_empty(folder)
+        self._settle(folder)
+
+    def _settle(self, folder: str) -> None:
+        """Return when the names in a directory, and its own, are durable."""
+        self._unsettled.add(folder)
+        self._folders.settle(folder)
+        self._unsettled.discard(folder)
+
+
+def _edit(storage_index: bytes, step: _Step) -> Edit:
+    """A step in place, as the journal takes it."""
+    assert step.before is not None
+    records = step.change.records
+    patches = [Patch(step.after.span(segment)[0], b"".join(records[segment])) for segment in sorted(records)]
+    end = step.before.container.end
+    return Edit(path_of(storage_index, step.number), end, (Patch(0, step.after.pack()), *patches))
+
+
+def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Join parts into pieces worth a call."""
+    gathered: list[bytes] = []
+    size = 0
+    for part in parts:
+        gathered.append(part)
+        size += len(part)
+        if size >= _PIECE:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    yield b"".join(gathered)
+
+
+class _Memory:
+    """Shares looked at lately, least lately used out first. May be used from several threads at once."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: OrderedDict[Key, tuple[_Loaded, int]] = OrderedDict()
+        self._weight = 0
+        self._lock = Lock()
+
+    def find(self, key: Key) -> _Loaded | None:
+        with self._lock:
+            found = self._entries.get(key)
+            if found is None:
+                return None
+            self._entries.move_to_end(key)
+            return found[0]
+
+    def keep(self, key: Key, loaded: _Loaded) -> None:
+        """Keep it, unless it alone would take a quarter of the room: then without its tree."""
+        with self._lock:
+            self._drop(key)
+            if loaded.weight > self._most // 4:
+                loaded = _Loaded(loaded.container)
+            self._entries[key] = loaded, loaded.weight
+            self._weight += loaded.weight
+            while self._weight > self._most:
+                self._drop(next(iter(self._entries)))
+
+    def forget(self, key: Key) -> None:
+        with self._lock:
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        gone = self._entries.pop(key, None)
+        if gone is not None:
+            self._weight -= gone[1]
