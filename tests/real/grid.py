@@ -7,6 +7,7 @@ disks, and a broker that dies and comes back on its port.
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -142,6 +143,12 @@ class RealGrid(LocalGrid):
         self._start(
             BROKER, "broker", "run", "--port", port, "--engine", self.plan.engine, "--directory", str(directory)
         )
+
+    def is_broker_up(self) -> bool:
+        """Whether anybody listens on the broker's port."""
+        assert self.broker is not None
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", urlsplit(self.broker.url).port or 0)) == 0
 
     def shares(self, name: str) -> list[Path]:
         """Files of complete shares on a server's disk."""
