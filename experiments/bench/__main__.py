@@ -1,0 +1,55 @@
+"""``python -m experiments.bench``: measure, print, write docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from platformdirs import user_cache_path
+
+from experiments.bench.bounds import arithmetic, transport
+from experiments.bench.load import Measurement, Size
+from experiments.bench.ours import OurGrid
+from experiments.bench.rival import RivalGrid, install
+from experiments.bench.table import document, lines
+
+QUICK = Size(megabytes=10, repeats=1, small_files=5)
+
+
+@click.command()
+@click.option("--rival", is_flag=True, help="Do the same work on Tahoe-LAFS, installed from PyPI.")
+@click.option("--megabytes", default=Size().megabytes, show_default=True, help="Size of the large file.")
+@click.option("--repeats", default=Size().repeats, show_default=True, help="Of large transfers; the median counts.")
+@click.option("--quick", is_flag=True, help="A few seconds: to see that it works, not for figures.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("docs/benchmarks.md"), show_default=True
+)
+def bench(*, rival: bool, megabytes: int, repeats: int, quick: bool, out: Path) -> None:
+    """Measure our grid, the bounds of this machine and, if asked to, the rival, in one run."""
+    size = QUICK if quick else Size(megabytes, repeats)
+    environment = user_cache_path("tahoe-bench") / "rival"
+    if rival:
+        install(environment)
+    with tempfile.TemporaryDirectory(prefix="tahoe-bench-") as folder:
+        with OurGrid(Path(folder) / "ours") as grid:
+            _report("bounds")
+            bounds = {"arithmetic, MB/s": arithmetic(), "transport, MB/s": asyncio.run(transport(grid.broker))}
+            ours = Measurement(grid, size).take(_report)
+        rivals: dict[str, float] = {}
+        if rival:
+            with RivalGrid(Path(folder) / "rival", environment) as other:
+                rivals = Measurement(other, size).take(_report)
+    click.echo("\n".join(lines(ours, bounds, rivals)))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(document(f"python -m experiments.bench {' '.join(sys.argv[1:])}".strip(), ours, bounds, rivals))
+
+
+def _report(step: str) -> None:
+    click.echo(f"... {step}", err=True)
+
+
+if __name__ == "__main__":
+    bench()

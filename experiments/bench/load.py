@@ -1,0 +1,196 @@
+"""The work that is measured, the same for every grid: requests to a gateway, timed from outside."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+MEGABYTE = 1_000_000
+SMALL = 10_000
+PIECE = 1 << 20
+
+
+class Grid(Protocol):
+    """A running grid of either kind."""
+
+    name: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the gateway."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request to store needs."""
+
+    def peak_memory(self) -> dict[str, int]:
+        """Most bytes so far of the client, of the fullest server, and of a broker if there is one."""
+
+    def stored_bytes(self) -> int:
+        """Bytes of share files on all servers' disks."""
+
+    def command(self) -> tuple[str, ...]:
+        """A command that does nothing much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much to do.
+
+    Args:
+        megabytes: of the large file.
+        repeats: of large transfers, of which the median counts.
+        small_files: how many small ones.
+    """
+
+    megabytes: int = 300
+    repeats: int = 3
+    small_files: int = 40
+
+
+class Measurement:
+    """Takes the figures of one grid, by name: seconds, MB/s, files/s or bytes."""
+
+    def __init__(self, grid: Grid, size: Size) -> None:
+        self.figures: dict[str, float] = {}
+        self._grid = grid
+        self._size = size
+
+    def take(self, report: Callable[[str], None]) -> dict[str, float]:
+        """All figures, telling what is being done."""
+        for step in (self._memory_of_little, self._large, self._small, self._command):
+            report(f"{self._grid.name}: {step.__name__.strip('_').replace('_', ' ')}")
+            step()
+        self._memory("")
+        return self.figures
+
+    # --- steps ------------------------------------------------------------------------------------------------
+
+    def _memory_of_little(self) -> None:
+        self._fetch(self._store(os.urandom(self._size.megabytes * MEGABYTE // 10)))
+        self._memory(", a tenth of the size")
+
+    def _large(self) -> None:
+        """Large files: up, down, first byte, a range from the middle, and up again."""
+        megabytes = self._size.megabytes
+        ups, downs, firsts, ranges, again = _times(), _times(), _times(), _times(), _times()
+        for _ in range(self._size.repeats):
+            data = os.urandom(megabytes * MEGABYTE)
+            before = self._grid.stored_bytes()
+            with _timed(ups):
+                cap = self._store(data)
+            self.figures["bytes stored per byte"] = (self._grid.stored_bytes() - before) / len(data)
+            with _timed(downs):
+                self._fetch(cap)
+            for attempt in range(5):
+                firsts.append(self._first_byte(cap))
+                middle = len(data) // 2 + attempt * (len(data) // 12)
+                with _timed(ranges):
+                    assert self._fetch(cap, f"bytes={middle}-{middle + 99}") == 100
+            with _timed(again):
+                self._store(data)
+        self.figures["upload, MB/s"] = megabytes / statistics.median(ups)
+        self.figures["download, MB/s"] = megabytes / statistics.median(downs)
+        self.figures["first byte, ms"] = 1000 * statistics.median(firsts)
+        self.figures["100-byte range, ms"] = 1000 * statistics.median(ranges)
+        self.figures["re-upload, MB/s"] = megabytes / statistics.median(again)
+
+    def _small(self) -> None:
+        """Small files, one at a time and eight at once."""
+        puts: list[float] = []
+        gets: list[float] = []
+        caps = []
+        for _ in range(self._size.small_files):
+            data = os.urandom(SMALL)
+            with _timed(puts):
+                caps.append(self._store(data))
+        for cap in caps:
+            with _timed(gets):
+                self._fetch(cap)
+        self.figures["10 kB put, ms"] = 1000 * statistics.median(puts)
+        self.figures["10 kB get, ms"] = 1000 * statistics.median(gets)
+        with ThreadPoolExecutor(8) as pool:
+            began = time.perf_counter()
+            caps = list(pool.map(lambda _: self._store(os.urandom(SMALL)), range(2 * self._size.small_files)))
+            self.figures["10 kB put, 8 at once, files/s"] = len(caps) / (time.perf_counter() - began)
+            began = time.perf_counter()
+            list(pool.map(self._fetch, caps))
+            self.figures["10 kB get, 8 at once, files/s"] = len(caps) / (time.perf_counter() - began)
+
+    def _command(self) -> None:
+        """A command that does nothing much."""
+        seconds: list[float] = []
+        for _ in range(7):
+            with _timed(seconds):
+                os.waitpid(
+                    os.posix_spawn(self._grid.command()[0], self._grid.command(), os.environ, file_actions=_QUIET), 0
+                )
+        self.figures["a command, ms"] = 1000 * statistics.median(seconds)
+
+    def _memory(self, when: str) -> None:
+        for what, most in self._grid.peak_memory().items():
+            self.figures[f"peak memory of {what}{when}, MB"] = most / MEGABYTE
+
+    # --- requests ---------------------------------------------------------------------------------------------
+
+    def _store(self, data: bytes) -> str:
+        with self._connection() as connection:
+            connection.request("PUT", "/uri", data, self._grid.headers)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            if answer.status not in (200, 201):
+                raise RuntimeError(f"{self._grid.name} answered {answer.status}: {text[:500]}")
+            return text.strip()
+
+    def _fetch(self, cap: str, part: str | None = None) -> int:
+        """Bytes received."""
+        with self._connection() as connection:
+            connection.request("GET", f"/uri/{cap}", headers={} if part is None else {"Range": part})
+            answer = connection.getresponse()
+            received = 0
+            while piece := answer.read(PIECE):
+                received += len(piece)
+            return received
+
+    def _first_byte(self, cap: str) -> float:
+        with self._connection() as connection:
+            began = time.perf_counter()
+            connection.request("GET", f"/uri/{cap}")
+            connection.getresponse().read(1)
+            return time.perf_counter() - began
+
+    @contextmanager
+    def _connection(self) -> Iterator[http.client.HTTPConnection]:
+        connection = http.client.HTTPConnection(*self._grid.address, timeout=600)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+_QUIET = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+
+
+def _times() -> list[float]:
+    return []
+
+
+@contextmanager
+def _timed(into: list[float]) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    into.append(time.perf_counter() - began)
+
+
+def peak_memory(process_id: int) -> int:
+    """Most bytes of memory that a process has had so far."""
+    with Path(f"/proc/{process_id}/status").open(encoding="ascii") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))

@@ -1,0 +1,66 @@
+"""Our grid for the benchmark: ten storage processes, an introducer, a client and mosquitto."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from experiments.bench.load import peak_memory
+from tahoe.cli.local_grid import BROKER, CLIENT_NAME, GridPlan, LocalGrid
+from tahoe.net.card import BrokerEntry
+from tahoe.protocol import Encoding
+
+
+class OurGrid:
+    """Runs as long as the context lasts.
+
+    Args:
+        root: an empty directory.
+    """
+
+    name = "tahoe-grid"
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._grid = LocalGrid(GridPlan(root, servers=10, encoding=Encoding(), engine="mosquitto"))
+
+    def __enter__(self) -> Self:
+        self.broker: BrokerEntry = self._grid.start_broker()
+        self._grid.make_nodes(self.broker)
+        self._grid.start_nodes()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._grid.stop()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the gateway."""
+        url = urlsplit((self._grid.client / "node.url").read_text().strip())
+        return url.hostname or "", url.port or 0
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The node's token."""
+        return {"Authorization": f"Bearer {(self._grid.client / 'private' / 'api_token').read_text().strip()}"}
+
+    def peak_memory(self) -> dict[str, int]:
+        """Most bytes so far of the client, of the fullest server and of the broker."""
+        broker = self._grid.process_id(BROKER)
+        (mosquitto,) = Path(f"/proc/{broker}/task/{broker}/children").read_text(encoding="ascii").split()
+        return {
+            "client": peak_memory(self._grid.process_id(CLIENT_NAME)),
+            "a server": max(peak_memory(self._grid.process_id(name)) for name in self._grid.server_names),
+            "the broker": peak_memory(int(mosquitto)),
+        }
+
+    def stored_bytes(self) -> int:
+        """Bytes of share files on all servers' disks."""
+        roots = (self._grid.plan.root / name / "storage" / "shares" for name in self._grid.server_names)
+        return sum(path.stat().st_size for root in roots for path in root.rglob("*") if path.is_file())
+
+    def command(self) -> tuple[str, ...]:
+        """``tahoe status`` of the client."""
+        return (sys.executable, "-m", "tahoe.cli.main", "status", str(self._grid.client))
