@@ -27,9 +27,13 @@ class OurGrid:
         self._grid = LocalGrid(GridPlan(root, servers=10, encoding=Encoding(), engine="mosquitto"))
 
     def __enter__(self) -> Self:
-        self.broker: BrokerEntry = self._grid.start_broker()
-        self._grid.make_nodes(self.broker)
-        self._grid.start_nodes()
+        try:
+            self.broker: BrokerEntry = self._grid.start_broker()
+            self._grid.make_nodes(self.broker)
+            self._grid.start_nodes()
+        except BaseException:
+            self._grid.stop()
+            raise
         return self
 
     def __exit__(self, *raised: object) -> None:

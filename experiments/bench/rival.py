@@ -43,20 +43,11 @@ class RivalGrid:
         self._web_port = _free_port()
 
     def __enter__(self) -> Self:
-        self._root.mkdir(exist_ok=True)
-        self._make("create-introducer", "introducer", *_listening())
-        self._start("introducer")
-        furl_file = self._root / "introducer" / "private" / "introducer.furl"
-        _until(furl_file.exists, "the introducer's furl")
-        furl = furl_file.read_text(encoding="ascii").strip()
-        shares = ("--shares-needed=3", "--shares-happy=7", "--shares-total=10")
-        web = f"--webport=tcp:{self._web_port}:interface={LOOPBACK}"
-        self._make("create-client", "client", f"--introducer={furl}", web, *shares)
-        for name in self._servers:
-            self._make("create-node", name, f"--introducer={furl}", "--webport=none", *_listening())
-        for name in (*self._servers, "client"):
-            self._start(name)
-        _until(lambda: self._servers_seen() == len(self._servers), "the client to see all servers")
+        try:
+            self._come_up()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -90,6 +81,22 @@ class RivalGrid:
     def command(self) -> tuple[str, ...]:
         """``tahoe list-aliases`` of the client."""
         return (self._tahoe, "-d", str(self._root / "client"), "list-aliases")
+
+    def _come_up(self) -> None:
+        self._root.mkdir(exist_ok=True)
+        self._make("create-introducer", "introducer", *_listening())
+        self._start("introducer")
+        furl_file = self._root / "introducer" / "private" / "introducer.furl"
+        _until(furl_file.exists, "the introducer's furl")
+        furl = furl_file.read_text(encoding="ascii").strip()
+        shares = ("--shares-needed=3", "--shares-happy=7", "--shares-total=10")
+        web = f"--webport=tcp:{self._web_port}:interface={LOOPBACK}"
+        self._make("create-client", "client", f"--introducer={furl}", web, *shares)
+        for name in self._servers:
+            self._make("create-node", name, f"--introducer={furl}", "--webport=none", *_listening())
+        for name in (*self._servers, "client"):
+            self._start(name)
+        _until(lambda: self._servers_seen() == len(self._servers), "the client to see all servers")
 
     def _make(self, command: str, name: str, *options: str) -> None:
         made = [self._tahoe, "--quiet", command, *options, str(self._root / name)]
