@@ -1,3 +1,5 @@
+"""Downloads: whatever servers do, bytes come proven and in order, or an error says why not."""
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,3 +1,5 @@
+"""Uploads: a file becomes shares on enough servers, or nothing does."""
+
 from dataclasses import replace
 
 import pytest

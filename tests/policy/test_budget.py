@@ -1,3 +1,5 @@
+"""The budget of read-ahead that all downloads of a node share."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 

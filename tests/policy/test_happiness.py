@@ -1,3 +1,5 @@
+"""Happiness: the largest matching of shares and servers, by vectors and laws."""
+
 import json
 from itertools import permutations
 from pathlib import Path

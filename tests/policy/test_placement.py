@@ -1,3 +1,5 @@
+"""Placement: who is asked, who is offered what, and when it is enough."""
+
 import json
 from collections import Counter
 from hashlib import sha256

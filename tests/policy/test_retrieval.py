@@ -1,3 +1,5 @@
+"""Retrieval: which share is asked of whom next."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
