@@ -102,17 +102,13 @@ class UndoJournal:
         self._unfinished = ()
 
     def change(self, edits: Sequence[Edit]) -> None:
-        """Make edits durable, all of them or (after an error) none."""
+        """Make edits durable, all of them or (after an error, once that is mended) none."""
         self.mend()
         undos = tuple(map(self._undo, edits))
         self._write(undos)
         self._unfinished = undos
-        try:
-            for edit in edits:
-                self._carry_out(edit)
-        except OSError:
-            self.mend()
-            raise
+        for edit in edits:
+            self._carry_out(edit)
         self._unfinished = ()
 
     def release(self, paths: Iterable[str]) -> None:
@@ -204,6 +200,8 @@ class UndoJournal:
             if len(head) < _HEAD.size or not head.startswith(MAGIC):
                 return ()
             _, length, digest = _HEAD.unpack(head)
+            if _HEAD.size + length > file.size():
+                return ()
             payload = file.read(_HEAD.size, length)
         finally:
             file.close()
