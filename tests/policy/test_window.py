@@ -1,3 +1,5 @@
+"""The window of bytes under way, that grows with the pace seen."""
+
 from tahoe.policy.window import Window
 
 STRETCH = 100
