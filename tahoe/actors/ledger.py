@@ -76,6 +76,14 @@ class Ledger:
             await self._save()
         return news
 
+    def note(self, announcement: bytes) -> bool:
+        """Take one announcement without making it durable: that of a node that introduces itself whenever it comes.
+
+        Returns:
+            Whether it was news.
+        """
+        return self._take_announcement(announcement)
+
     def _take(self, announcements: Iterable[bytes], statements: Iterable[bytes]) -> News:
         return News(
             tuple(signed for signed in announcements if self._take_announcement(signed)),

@@ -140,7 +140,8 @@ class Membership(Actor):
 
     async def introduced(self, signed: bytes) -> None:
         """Another node's announcement, seen when it shook hands with us."""
-        await self._learn((signed,), ())
+        if self.ledger.note(signed):
+            self._servers = None
 
     # --- joining --------------------------------------------------------------------------------------
 
