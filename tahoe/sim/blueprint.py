@@ -22,10 +22,10 @@ from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import ENCODING_STATEMENT, GridStatement, encode_encoding, sign_statement
 from tahoe.sim import coding
 from tahoe.sim.disks import Disk, MemoryPlatter, Platter
-from tahoe.sim.network import Access, Terms
+from tahoe.sim.network import Terms
 from tahoe.sim.node import Contexts, Profile, Recipe
+from tahoe.sim.wire import Access
 from tahoe.sim.world import World
-from tahoe.storage.memory import MemoryStore
 
 Fidelity = Literal["wire", "message", "phantom"]
 """wire: sealed bytes. message: typed objects with their true sizes. phantom: contents are sizes, too."""
@@ -106,15 +106,13 @@ class Blueprint:
         )
         encoding = GridStatement(ENCODING_STATEMENT, 1, encode_encoding(options.encoding))
         self.statements = (sign_statement(self.key, encoding),)
-        self._slots = {name: MemoryStore().slots for name in names}  # they outlive all incarnations
 
     def recipe(self, name: str, disks: dict[str, Disk]) -> Recipe:
         """What makes the actors of a node, on the disk that it has at that time."""
 
         def server(contexts: Contexts) -> list[Actor]:
-            store = disks[name].mount()
-            keeper = StorageServer(contexts(STORAGE), store, self._slots[name], self.options.upkeep)
-            return [self._member(contexts), keeper]
+            shares, slots = disks[name].mount()
+            return [self._member(contexts), StorageServer(contexts(STORAGE), shares, slots, self.options.upkeep)]
 
         def client(contexts: Contexts) -> list[Actor]:
             member = self._member(contexts)

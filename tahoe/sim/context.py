@@ -72,6 +72,7 @@ class SimContext:
         self.rng = rng
         self.state: Durable = SimDurable(machine, role)
         self.presence = machine.presence  # asked a thousand times per upload, so it is no method that calls a method
+        self.presence = machine.presence  # asked a thousand times per upload, so it is no method that calls a method
         self._machine = machine
         self._world = machine.world
         self._life = machine.life
@@ -144,7 +145,8 @@ class SimContext:
 
     async def compute(self, function: Callable[..., T], *args: Any) -> T:
         """Run a function once the node's processor, and what it waits for, have had the time that it costs."""
-        _check(self._life)
+        if not self._life.alive:
+            raise Crashed
         price = price_of(function)
         if price is not FREE:
             await self._until(self._machine.busy(price.work(args)) + price.wait)

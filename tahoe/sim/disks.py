@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Any, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.faulty import FaultyStore, Schedule
 from tahoe.storage.filesystem import VolatileFileSystem
 from tahoe.storage.memory import MemoryStore
+from tahoe.storage.slots import SlotStore
 from tahoe.storage.store import ShareStore
+
+
+class Stores(NamedTuple):
+    """What a server keeps: shares of files, and slots."""
+
+    shares: ShareStore
+    slots: SlotStore
 
 
 class Platter(Protocol):
     """A disk: what a store is opened on."""
 
-    def open(self) -> ShareStore:
-        """The store of a new incarnation, with what the disk kept."""
+    def open(self) -> Stores:
+        """The stores of a new incarnation, with what the disk kept."""
 
     def kill(self) -> None:
         """The process is gone, in the middle of what it did."""
@@ -32,9 +40,9 @@ class MemoryPlatter:
     def __init__(self) -> None:
         self._store = MemoryStore()
 
-    def open(self) -> ShareStore:
+    def open(self) -> Stores:
         """The one store there is."""
-        return self._store
+        return Stores(self._store, self._store.slots)
 
     def kill(self) -> None:
         """Nothing is lost."""
@@ -49,9 +57,10 @@ class VolatilePlatter:
     def __init__(self) -> None:
         self._filesystem = VolatileFileSystem()
 
-    def open(self) -> ShareStore:
+    def open(self) -> Stores:
         """The real store, which recovers from however its last run ended."""
-        return DiskStore(self._filesystem).open()
+        store = DiskStore(self._filesystem).open()
+        return Stores(store, store.slots)
 
     def kill(self) -> None:
         """Open files are gone; what was written is there."""
@@ -63,13 +72,18 @@ class VolatilePlatter:
 
 
 class Mounted:
-    """The store of one incarnation, which faults may come before: whatever is called goes to ``current``."""
+    """The store of one incarnation, before which faults may come and from which they may go.
 
-    def __init__(self, store: ShareStore) -> None:
-        self.current = store
+    It has every method of a store, bound to whatever store is switched to: a call through it costs nothing.
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.current, name)
+    def switch(self, store: ShareStore) -> None:
+        """Let this store answer from now on."""
+        for name in STORE_METHODS:
+            setattr(self, name, getattr(store, name))
+
+
+STORE_METHODS = tuple(name for name in vars(ShareStore) if not name.startswith("_"))
 
 
 class Disk:
@@ -88,12 +102,12 @@ class Disk:
         self._sound: ShareStore | None = None
         self._mounted: Mounted | None = None
 
-    def mount(self) -> ShareStore:
-        """The store of a new incarnation; faults stay where they are."""
-        self._sound = self.platter.open()
-        self._mounted = Mounted(self._sound)
+    def mount(self) -> Stores:
+        """The stores of a new incarnation; faults (of shares, not of slots) stay where they are."""
+        self._sound, slots = self.platter.open()
+        self._mounted = Mounted()
         self._spoil()
-        return self.store
+        return Stores(self.store, slots)
 
     @property
     def store(self) -> ShareStore:
@@ -117,4 +131,4 @@ class Disk:
         if self._mounted is None or self._sound is None:
             return
         faults = tuple(fault for schedule in self._faults.values() for fault in schedule)
-        self._mounted.current = FaultyStore(self._sound, faults, self._stall) if faults else self._sound
+        self._mounted.switch(FaultyStore(self._sound, faults, self._stall) if faults else self._sound)

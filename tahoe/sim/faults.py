@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from tahoe.sim.network import Trouble
+from tahoe.sim.wire import Trouble
 from tahoe.storage.faulty import Schedule as StoreFaults
 
 

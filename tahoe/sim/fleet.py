@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tahoe.sim.disks import Disk, Platter
-from tahoe.sim.network import Network, Trouble
+from tahoe.sim.network import Network
 from tahoe.sim.node import Node
+from tahoe.sim.wire import Trouble
 from tahoe.sim.world import World
 from tahoe.storage.faulty import Schedule as StoreFaults
 
@@ -66,8 +67,8 @@ class Fleet:
         incarnation = self.nodes[node].incarnation
         if incarnation is not None:
             self.record("pause", node, seconds)
-            incarnation.life.pause()
-            self.world.after(seconds, incarnation.life.resume)
+            incarnation.pause()
+            self.world.after(seconds, incarnation.resume)
 
     def partition(self, label: str, senders: Iterable[str], receivers: Iterable[str]) -> None:
         """Let nothing through from one group to another."""

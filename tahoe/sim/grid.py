@@ -26,10 +26,11 @@ from tahoe.protocol import CLIENT, MEMBER
 from tahoe.sim.blueprint import Blueprint, GridOptions, kind_of
 from tahoe.sim.faults import Schedule
 from tahoe.sim.fleet import Fleet
-from tahoe.sim.network import Access, Network, star
+from tahoe.sim.network import Network, star
 from tahoe.sim.node import Node
 from tahoe.sim.phantom import Content, joined
 from tahoe.sim.story import Promise
+from tahoe.sim.wire import Access
 from tahoe.sim.world import World
 
 T = TypeVar("T")

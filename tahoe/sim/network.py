@@ -19,49 +19,23 @@ has been told to reorder. Loss and duplication are the broker's (quality of serv
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 from typing import Any, Protocol
 
 import networkx as nx
+from simpy.events import NORMAL
 
 from tahoe.protocol import NodeId
-from tahoe.sim.laws import Law, Uniform
+from tahoe.sim.wire import Access, Path, Trouble, Wire
 from tahoe.sim.world import Happening, World
 
 BROKER = "broker"
+
 STRAY_SECONDS = 0.5
 """How late a reordered packet or a second copy may be."""
-LOCAL = Uniform(0.0005, 0.0015)
-"""One way to the broker in a local network."""
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One direction of a connection. ``bandwidth`` is bytes per second, 0 = unlimited."""
-
-    latency: Law = LOCAL
-    bandwidth: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How a node reaches its broker; home lines are asymmetric."""
-
-    up: Link = Link()
-    down: Link = Link()
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What a wire does to packets beside carrying them: probabilities, and seconds added to each."""
-
-    loss: float = 0.0
-    duplicate: float = 0.0
-    reorder: float = 0.0
-    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,57 +52,54 @@ class Terms:
 
 
 class Receiver(Protocol):
-    """The incarnation at the end of a wire."""
+    """The end of a wire: an incarnation's endpoint."""
 
-    def receive(self, sender: NodeId, channel: str, packet: Any) -> None:
+    def receive(self, now: float, sender: NodeId, channel: str, packet: Any) -> None:
         """A packet has come."""
 
-    def gone(self, node: NodeId) -> None:
+    def forget(self, now: float, node: NodeId) -> None:
         """The broker says that a node is not connected any more."""
 
 
-class Wire:
-    """The state of one arrow of the graph."""
-
-    __slots__ = ("bandwidth", "free_at", "latency", "trouble")
-
-    def __init__(self, link: Link) -> None:
-        self.latency = link.latency
-        self.bandwidth = link.bandwidth
-        self.free_at = 0.0
-        self.trouble: Trouble | None = None
-
-
-@dataclass(slots=True)
 class Port:
-    """Where a node is plugged in; ``receiver`` is its present incarnation."""
+    """Where a node is plugged in.
 
-    name: NodeId
-    rng: Random
-    receiver: Receiver | None = None
-    online: bool | None = None
+    Attributes:
+        receiver: of its present incarnation.
+        online: what the broker believes; None: it was never here.
+        ways: from here, by where they lead.
+    """
+
+    __slots__ = ("name", "online", "receiver", "rng", "ways")
+
+    def __init__(self, name: NodeId, rng: Random) -> None:
+        self.name = name
+        self.rng = rng
+        self.receiver: Receiver | None = None
+        self.online: bool | None = None
+        self.ways: dict[NodeId, Way] = {}
 
 
-@dataclass(slots=True, eq=False)
-class Path:
-    """The way from one node to another. ``era`` changes when everything on the way is lost."""
+class Way(Path):
+    """A path with the ports at its ends."""
 
-    sender: Port
-    to: Port
-    wires: tuple[Wire, ...]
-    brokers: tuple[str, ...]
-    blocked: bool = False
-    era: int = 0
-    latest: dict[str, float] = field(default_factory=dict)
+    __slots__ = ("sender", "to")
+
+    def __init__(self, sender: Port, to: Port, wires: tuple[Wire, ...], brokers: tuple[str, ...]) -> None:
+        super().__init__(wires, brokers)
+        self.sender = sender
+        self.to = to
 
 
 class _Packet(Happening):
     """A packet on its way, as the event of its next arrival."""
 
-    def __init__(self, callbacks: list[Callable[[Any], None]], path: Path, channel: str, packet: Any) -> None:
+    __slots__ = ("channel", "era", "packet", "way")
+
+    def __init__(self, callbacks: list[Callable[[Any], None]], way: Way, channel: str, packet: Any) -> None:
         self.callbacks = callbacks
-        self.path = path
-        self.era = path.era
+        self.way = way
+        self.era = way.era
         self.channel = channel
         self.packet = packet
 
@@ -136,8 +107,39 @@ class _Packet(Happening):
 class _Relay(_Packet):
     """A packet that has to queue once more, at ``hop``, before it arrives."""
 
-    size: int
-    hop: int
+    __slots__ = ("hop", "size")
+
+    def __init__(self, callbacks: list[Callable[[Any], None]], packet: _Packet, size: int, hop: int) -> None:
+        super().__init__(callbacks, packet.way, packet.channel, packet.packet)
+        self.size = size
+        self.hop = hop
+
+
+class Plug:
+    """An incarnation's hold on the network. Pulled out, it sends nothing more, whoever still holds it."""
+
+    __slots__ = ("_network", "_port", "live")
+
+    def __init__(self, network: Network, port: Port) -> None:
+        self._network = network
+        self._port = port
+        self.live = True
+
+    def transmit(self, to: NodeId, channel: str, packet: Any, size: int) -> None:
+        """Put a packet of ``size`` bytes on its way. It may arrive once, twice, late or never."""
+        if self.live:
+            self._network.send(self._port.ways.get(to) or self._network.way(self._port, to), channel, packet, size)
+
+    def redirect(self, receiver: Receiver) -> None:
+        """Let somebody else receive what comes in."""
+        if self.live:
+            self._port.receiver = receiver
+
+    def pull(self) -> None:
+        """The process is gone; the others hear of it a little later."""
+        if self.live:
+            self.live = False
+            self._network.detached(self._port)
 
 
 class Network:
@@ -147,6 +149,11 @@ class Network:
         world: whose clock and chance it uses.
         graph: arrows with a ``link`` attribute (``star`` makes one).
         terms: the broker's.
+
+    Attributes:
+        counters: packets that did not arrive as they were sent, by what happened to them.
+        delivered: packets that arrived.
+        bytes_sent: sizes of all packets that were sent.
     """
 
     def __init__(self, world: World, graph: Any, terms: Terms = Terms()) -> None:  # immutable
@@ -155,11 +162,13 @@ class Network:
         self.terms = terms
         self.counters: Counter[str] = Counter()
         self.delivered = 0
-        self.bytes_delivered = 0
+        self.bytes_sent = 0
+        self._schedule = world.schedule
+        self._now = world.now
         self._wires: dict[tuple[str, str], Wire] = {}
-        self._ports: dict[str, Port] = {}
-        self._paths: dict[tuple[str, str], Path] = {}
+        self._ports: dict[NodeId, Port] = {}
         self._between: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._exits: dict[str, str | None] = {}
         self._cuts: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._down: dict[str, None] = {}
         self._arrive_callbacks: list[Callable[[Any], None]] = [self._arrive]
@@ -167,17 +176,17 @@ class Network:
 
     # --- connections ----------------------------------------------------------------------------
 
-    def attach(self, node: NodeId, receiver: Receiver) -> None:
+    def attach(self, node: NodeId, receiver: Receiver) -> Plug:
         """Connect an incarnation. If the broker had not noticed that the last one is gone, it does now."""
         port = self._port(node)
         if port.online and port.receiver is None:
             self._say_goodbye(port)
         port.receiver = receiver
         port.online = True
+        return Plug(self, port)
 
-    def detach(self, node: NodeId) -> None:
-        """The node's process is gone; the others hear of it a little later."""
-        port = self._port(node)
+    def detached(self, port: Port) -> None:
+        """A plug was pulled."""
         port.receiver = None
         self.world.after(self.terms.farewell, self._farewell, port)
 
@@ -188,10 +197,8 @@ class Network:
 
     def unsent(self, node: NodeId) -> int:
         """Bytes that still wait for a node's own uplink."""
-        return sum(
-            int(max(0.0, wire.free_at - self.world.now()) * wire.bandwidth)
-            for wire in (self.wire(*edge) for edge in self.graph.out_edges(node))
-        )
+        now = self._now()
+        return sum(self.wire(start, end).backlog(now) for start, end in self.graph.out_edges(node))
 
     def _farewell(self, port: Port) -> None:
         if port.receiver is None and port.online:
@@ -201,7 +208,7 @@ class Network:
         gone.online = False
         for port in self._ports.values():
             if port.receiver is not None:
-                port.receiver.gone(gone.name)
+                port.receiver.forget(self._now(), gone.name)
 
     def _port(self, node: NodeId) -> Port:
         port = self._ports.get(node)
@@ -211,72 +218,65 @@ class Network:
 
     # --- packets --------------------------------------------------------------------------------
 
-    def send(self, sender: NodeId, to: NodeId, channel: str, packet: Any, size: int) -> None:
-        """Put a packet of ``size`` bytes on its way. It may arrive once, twice, late or never."""
-        path = self._paths.get((sender, to)) or self._path(sender, to)
-        if path.blocked:
+    def send(self, way: Way, channel: str, packet: Any, size: int) -> None:
+        """Put a packet on its way, if it is let in at all."""
+        if way.blocked:
             self.counters["blocked"] += 1
         elif size > self.terms.largest_packet:
             self.counters["oversized"] += 1
         else:
-            self.bytes_delivered += size
-            self._carry(path, channel, packet, size, 0)
+            self.bytes_sent += size
+            self._carry(_Packet(self._arrive_callbacks, way, channel, packet), size, 0)
 
-    def _carry(self, path: Path, channel: str, packet: Any, size: int, hop: int) -> None:
+    def _carry(self, packet: _Packet, size: int, hop: int) -> None:
         """Take a packet over the wires from ``hop`` on, as far as can be foreseen now."""
-        now = when = self.world.now()
+        now = when = self._now()
+        way = packet.way
+        rng = way.sender.rng
         ordered = True
-        for number, wire in enumerate(path.wires[hop:], hop):
+        for number, wire in enumerate(way.wires[hop:] if hop else way.wires, hop):
             if wire.bandwidth:
                 if when > now and number > hop:
-                    self._relay_at(when, path, channel, packet, size, number)
+                    self._schedule(_Relay(self._relay_callbacks, packet, size, number), NORMAL, when - now)
                     return
-                when = wire.free_at = max(when, wire.free_at) + size / wire.bandwidth
-            when += wire.latency.sample(path.sender.rng)
+                when = wire.pass_through(when, size)
+            when += wire.sample(rng)
             if wire.trouble is not None:
-                delay = self._suffer(wire.trouble, path, channel, packet, when)
+                delay = self._suffer(wire.trouble, packet, when)
                 if delay is None:
                     return
                 when += delay
                 ordered = ordered and not wire.trouble.reorder
         if ordered:
-            when = path.latest[channel] = max(when, path.latest.get(channel, 0.0))
-        self._arrive_at(when, path, channel, packet)
+            when = way.in_order(packet.channel, when)
+        self._schedule(packet, NORMAL, when - now)
 
-    def _suffer(self, trouble: Trouble, path: Path, channel: str, packet: Any, when: float) -> float | None:
+    def _suffer(self, trouble: Trouble, packet: _Packet, when: float) -> float | None:
         """What a troubled wire does to a packet: more delay, a second copy, or the end of it (None)."""
-        rng = path.sender.rng
+        rng = packet.way.sender.rng
         if rng.random() < trouble.loss:
             self.counters["lost"] += 1
             return None
         if rng.random() < trouble.duplicate:
             self.counters["duplicated"] += 1
-            self._arrive_at(when + rng.random() * STRAY_SECONDS, path, channel, packet)
+            copy = _Packet(self._arrive_callbacks, packet.way, packet.channel, packet.packet)
+            self._schedule(copy, NORMAL, when + rng.random() * STRAY_SECONDS - self._now())
         if rng.random() < trouble.reorder:
             self.counters["reordered"] += 1
             return trouble.delay + rng.random() * STRAY_SECONDS
         return trouble.delay
 
-    def _arrive_at(self, when: float, path: Path, channel: str, packet: Any) -> None:
-        environment = self.world.environment
-        environment.schedule(_Packet(self._arrive_callbacks, path, channel, packet), delay=when - environment.now)
-
-    def _relay_at(self, when: float, path: Path, channel: str, packet: Any, size: int, hop: int) -> None:
-        relay = _Relay(self._relay_callbacks, path, channel, packet)
-        relay.size = size
-        relay.hop = hop
-        self.world.environment.schedule(relay, delay=when - self.world.now())
-
     def _relay(self, relay: _Relay) -> None:
-        if relay.era == relay.path.era:
-            self._carry(relay.path, relay.channel, relay.packet, relay.size, relay.hop)
+        if relay.era == relay.way.era:
+            onward = _Packet(self._arrive_callbacks, relay.way, relay.channel, relay.packet)
+            self._carry(onward, relay.size, relay.hop)
         else:
             self.counters["broker lost"] += 1
 
-    def _arrive(self, arrival: _Packet) -> None:
-        path = arrival.path
-        receiver = path.to.receiver
-        if arrival.era != path.era:
+    def _arrive(self, packet: _Packet) -> None:
+        way = packet.way
+        receiver = way.to.receiver
+        if packet.era != way.era:
             self.counters["broker lost"] += 1
         elif receiver is None:
             self.counters["nobody there"] += 1
@@ -284,18 +284,18 @@ class Network:
             self.delivered += 1
             trace = self.world.trace
             if trace is not None:
-                trace.packet(path.sender.name, path.to.name, arrival.channel, arrival.packet)
-            receiver.receive(path.sender.name, arrival.channel, arrival.packet)
+                trace.packet(way.sender.name, way.to.name, packet.channel, packet.packet)
+            receiver.receive(self._now(), way.sender.name, packet.channel, packet.packet)
 
     # --- paths ----------------------------------------------------------------------------------
 
-    def _path(self, sender: NodeId, to: NodeId) -> Path:
-        stations = self._stations(sender, to)
+    def way(self, sender: Port, to: NodeId) -> Way:
+        """The way to a node, found when it is first needed."""
+        stations = self._stations(sender.name, to)
         wires = tuple(self.wire(start, end) for start, end in pairwise(stations))
-        path = Path(self._port(sender), self._port(to), wires, tuple(stations[1:-1]))
-        path.blocked = self._is_blocked(path)
-        self._paths[sender, to] = path
-        return path
+        way = sender.ways[to] = Way(sender, self._port(to), wires, tuple(stations[1:-1]))
+        way.blocked = self._is_blocked(way)
+        return way
 
     def _stations(self, sender: str, to: str) -> list[str]:
         """The shortest path. Most nodes have one line only, and what lies between two brokers is asked once."""
@@ -308,8 +308,11 @@ class Network:
         return [sender, *between, to]
 
     def _only_exit(self, node: str) -> str | None:
-        exits = list(self.graph.adj[node])
-        return exits[0] if len(exits) == 1 and len(self.graph.pred[node]) == 1 else None
+        if node not in self._exits:
+            exits = list(self.graph.successors(node))
+            alone = len(exits) == 1 and self.graph.in_degree(node) == 1
+            self._exits[node] = exits[0] if alone else None
+        return self._exits[node]
 
     def wire(self, start: str, end: str) -> Wire:
         """The state of an arrow of the graph."""
@@ -323,15 +326,19 @@ class Network:
         graph = self.graph
         return tuple(self.wire(*edge) for edge in [*graph.out_edges(node), *graph.in_edges(node)])
 
-    def _is_blocked(self, path: Path) -> bool:
-        sender, to = path.sender.name, path.to.name
-        return any(broker in self._down for broker in path.brokers) or any(
+    def _is_blocked(self, way: Way) -> bool:
+        sender, to = way.sender.name, way.to.name
+        return any(broker in self._down for broker in way.brokers) or any(
             sender in senders and to in receivers for senders, receivers in self._cuts.values()
         )
 
+    def _all_ways(self) -> Iterator[Way]:
+        for port in self._ports.values():
+            yield from port.ways.values()
+
     def _reconsider(self) -> None:
-        for path in self._paths.values():
-            path.blocked = self._is_blocked(path)
+        for way in self._all_ways():
+            way.blocked = self._is_blocked(way)
 
     # --- what goes wrong --------------------------------------------------------------------------
 
@@ -348,10 +355,9 @@ class Network:
     def stop_broker(self, broker: str = BROKER) -> None:
         """Take a broker down: what is on its way through it is lost."""
         self._down[broker] = None
-        for path in self._paths.values():
-            if broker in path.brokers:
-                path.era += 1
-                path.latest.clear()
+        for way in self._all_ways():
+            if broker in way.brokers:
+                way.lose_everything()
         self._reconsider()
 
     def start_broker(self, broker: str = BROKER) -> None:

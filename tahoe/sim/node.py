@@ -121,7 +121,7 @@ class Node:
         """End the incarnation, in the middle of whatever it does."""
         incarnation, self.incarnation = self.incarnation, None
         if incarnation is not None:
-            self.network.detach(self.name)
+            incarnation.plug.pull()
             self.world.end(incarnation.life)
 
     def wall_time(self) -> float:
@@ -174,12 +174,14 @@ class Incarnation:
         self._sequence = 0
         self._announced: tuple[Announcement, bytes] | None = None
         self._early: list[Handling] | None = []
+        self.plug = node.network.attach(self.name, self)
+        self.transmit = self.plug.transmit
         random = world.random(f"{profile.nickname}/{node.boots}")
         self.endpoint = Endpoint(profile.identity, profile.access, self, profile.settings, random)
         self.random = random
         self.actors: dict[Role, Actor] = {actor.role: actor for actor in node.recipe(self.context)}
         self.endpoint.announcement = self.announcement()
-        node.network.attach(self.name, self)
+        self.plug.redirect(self.endpoint)
         world.spawn(self._start(), self.life)
 
     def context(self, role: Role) -> SimContext:
@@ -192,28 +194,33 @@ class Incarnation:
         early, self._early = self._early, None
         self.world.ready.extend(early or ())
 
-    # --- what the network does to it ------------------------------------------------------------
+    # --- standing still -------------------------------------------------------------------------
 
-    def receive(self, sender: NodeId, channel: str, packet: Any) -> None:
-        """A packet has come."""
-        if self.life.running:
-            self.endpoint.receive(self.world.now(), sender, channel, packet)
-        else:
-            self.life.park(Later(self.receive, sender, channel, packet))
+    def pause(self) -> None:
+        """Stand still, as a process does that was sent SIGSTOP; what comes in waits."""
+        self.life.pause()
+        self.plug.redirect(self)
 
-    def gone(self, node: NodeId) -> None:
-        """The broker says that a node is not connected any more."""
-        if self.life.running:
-            self.endpoint.forget(self.world.now(), node)
-        else:
-            self.life.park(Later(self.gone, node))
+    def resume(self) -> None:
+        """Take up what has become due meanwhile."""
+        self.plug.redirect(self.endpoint)
+        self.life.resume()
+
+    def receive(self, now: float, sender: NodeId, channel: str, packet: Any) -> None:
+        """A packet has come while we stand still."""
+        self.life.park(Later(self._receive_late, sender, channel, packet))
+
+    def forget(self, now: float, node: NodeId) -> None:
+        """A node has gone while we stand still."""
+        self.life.park(Later(self._forget_late, node))
+
+    def _receive_late(self, sender: NodeId, channel: str, packet: Any) -> None:
+        self.endpoint.receive(self.world.now(), sender, channel, packet)
+
+    def _forget_late(self, node: NodeId) -> None:
+        self.endpoint.forget(self.world.now(), node)
 
     # --- what the endpoint asks for (session.Host) ---------------------------------------------
-
-    def transmit(self, to: NodeId, channel: str, packet: Any, size: int) -> None:
-        """Send a packet; the dead send none."""
-        if self.life.alive:
-            self.node.network.send(self.name, to, channel, packet, size)
 
     def unsent(self, node: NodeId) -> int:  # all of a node's packets take the one line it has
         """Bytes that wait in this node for its line."""

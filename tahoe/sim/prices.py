@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from tahoe.actors import coding
 from tahoe.actors.reading import read_shares
-from tahoe.actors.storage import shares_held
 from tahoe.sim.phantom import Patchwork, Phantom
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.faulty import FaultyStore
@@ -72,7 +71,7 @@ def register_price(function: Callable[..., Any], price: Price) -> None:
 
 def price_of(function: Callable[..., Any]) -> Price:
     """The price of a function or bound method; ``FREE`` where none is registered."""
-    return _prices.get(plain(function), FREE)
+    return _prices.get(getattr(function, "__func__", function), FREE)
 
 
 def _register_coding() -> None:
@@ -87,8 +86,7 @@ def _register_coding() -> None:
 
 
 def _register_storage() -> None:
-    """Small reads come from the cache of the operating system; what promises durability waits for the disk."""
-    register_price(shares_held, Price())
+    """Reads come from the cache of the operating system; what promises durability waits for the disk."""
     register_price(read_shares, Price(call=80e-6))
     for kind in (MemoryStore, DiskStore, FaultyStore):
         register_price(kind.read, Price())

@@ -40,7 +40,8 @@ class SimQueue(Generic[T]):
     def put_nowait(self, item: T) -> None:
         """Put beyond any bound."""
         self._items.append(item)
-        _wake_one(self._getters)
+        if self._getters:
+            _wake_one(self._getters)
 
     async def get(self, timeout: float | None = None) -> T:
         """Wait for an item.
@@ -51,23 +52,24 @@ class SimQueue(Generic[T]):
         items = self._items
         if not items:
             end = None if timeout is None else self._world.now() + timeout
-            while not items:
-                if await self._turn(self._getters, timeout) is EXPIRED and not items:
-                    raise TimedOut(f"nothing came within {timeout} s")
+            while await self._turn(self._getters, timeout) and not items:
                 if end is not None:
                     timeout = max(0.0, end - self._world.now())
+            if not items:
+                raise TimedOut(f"nothing came within {timeout} s")
         item = items.popleft()
         if self._putters:
             _wake_one(self._putters)
         return item
 
-    async def _turn(self, waiting: deque[Promise[bool | Expired]], timeout: float | None) -> bool | Expired:
-        turn: Promise[bool | Expired] = self._world.promise()
+    async def _turn(self, waiting: deque[Promise[bool | Expired]], timeout: float | None) -> bool:
+        """Wait in line; False when that took too long."""
+        turn: Promise[bool | Expired] = Promise(self._world.ready.append)
         waiting.append(turn)
         if timeout is not None:
             self._world.expire(turn, timeout)
         try:
-            return await turn
+            return await turn is not EXPIRED
         except BaseException:  # cancelled: whoever is next in line gets the turn
             if turn.pending:
                 turn.resolve(False)  # not a flag: a turn nobody will take

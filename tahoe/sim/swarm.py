@@ -25,9 +25,9 @@ from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.disks import MemoryPlatter, VolatilePlatter
 from tahoe.sim.faults import DiskFault, Restart, Schedule
 from tahoe.sim.grid import CONVERGENCE, SimGrid
-from tahoe.sim.network import Access, Link
 from tahoe.sim.node import Node
 from tahoe.sim.plan import CALM_AT, Job, Plan, draw
+from tahoe.sim.wire import Access, Link
 from tahoe.storage.faulty import Forgets, Rots
 
 SETTLING_SECONDS = 130.0

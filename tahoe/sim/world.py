@@ -18,10 +18,13 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
+from operator import attrgetter
 from random import Random
 from typing import Any, Final, TypeVar, cast
 
 import simpy
+from simpy.events import NORMAL
 
 from tahoe.sim.story import Cancelled, Crashed, Life, Promise, Story
 from tahoe.sim.trace import Trace
@@ -50,6 +53,7 @@ class Happening(simpy.Event):
     shared between many: simpy only ever reads it.
     """
 
+    __slots__ = ("callbacks",)
     _ok = True
     _value = None
 
@@ -58,6 +62,8 @@ class Happening(simpy.Event):
 
 
 class _Call(Happening):
+    __slots__ = ("action", "arguments")
+
     def __init__(self, action: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         self.callbacks = _CALL
         self.action = action
@@ -136,11 +142,19 @@ class World:
     Args:
         seed: what the run is named by; any value whose ``str`` is stable.
         traced: keep a trace of what happens.
+
+    Attributes:
+        now: tells the seconds since the world began.
+        schedule: simpy's: puts an event into the heap.
+        ready: the run queue.
+        trace: what happened, if it is traced.
     """
 
     def __init__(self, seed: int | str, *, traced: bool = False) -> None:
         self.seed = seed
         self.environment = simpy.Environment()
+        self.now: Callable[[], float] = partial(attrgetter("now"), self.environment)
+        self.schedule = self.environment.schedule
         self.ready: deque[Any] = deque()
         self._deadlines: dict[float, Deadlines] = {}
         self._failures: list[BaseException] = []
@@ -150,17 +164,13 @@ class World:
 
     # --- time -----------------------------------------------------------------------------------
 
-    def now(self) -> float:
-        """Seconds since the world began."""
-        return self.environment.now
-
     def after(self, delay: float, action: Callable[..., None], *arguments: Any) -> None:
         """Call ``action(*arguments)`` after ``delay`` seconds."""
-        self.environment.schedule(_Call(action, arguments), delay=max(0.0, delay))
+        self.schedule(_Call(action, arguments), NORMAL, max(0.0, delay))
 
     def at(self, when: float, action: Callable[..., None], *arguments: Any) -> None:
         """Call ``action(*arguments)`` at a time of this world (at once if it has passed)."""
-        self.after(when - self.environment.now, action, *arguments)
+        self.after(when - self.now(), action, *arguments)
 
     def promise(self) -> Promise[Any]:
         """A new promise."""

@@ -7,8 +7,9 @@ from hashlib import sha256
 from tahoe.session.identity import Identity
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.sim.laws import Fixed
-from tahoe.sim.network import Access, Link, Network, Terms, star
+from tahoe.sim.network import Network, Terms, star
 from tahoe.sim.node import Node, Profile
+from tahoe.sim.wire import Access, Link
 from tahoe.sim.world import World
 
 LINE = Access(Link(Fixed(0.005)), Link(Fixed(0.005)))
