@@ -68,15 +68,24 @@ def _report(verdicts: swarm.Verdicts) -> bool:
 @click.option("--servers", default=1000, show_default=True)
 @click.option("--uploads", default=10_000, show_default=True)
 @click.option("--size", default=100_000, show_default=True, help="Bytes of a file.")
-def gauge(clients: int, servers: int, uploads: int, size: int) -> None:
-    """Measure uploads at phantom fidelity, and the ratio of messages to a bare heap's pushes and pops."""
-    figures = speed.measure(speed.Load(clients, servers, uploads, size))
-    click.echo(f"built in                {figures.building:10.1f} s")
-    click.echo(f"{uploads} uploads in      {figures.running:10.1f} s ({figures.simulated:.1f} s simulated)")
-    click.echo(f"messages                {figures.messages:10} ({figures.messages / uploads:.0f} per upload)")
-    click.echo(f"messages per second     {figures.rate:10.0f}")
-    click.echo(f"bare heap, push and pop {figures.heap:10.0f} per second")
-    click.echo(f"ratio                   {figures.ratio:10.3f}")
+@click.option("--asks", default=200_000, show_default=True)
+def gauge(clients: int, servers: int, uploads: int, size: int, asks: int) -> None:
+    """Measure messages and uploads at phantom fidelity, also as a ratio to a bare heap's pushes and pops."""
+    load = speed.Load(clients, servers, uploads, size, asks)
+    heap = speed.heap_rate()
+    click.echo(f"bare heap               {heap:10.0f} pushes and pops per second")
+    grid = speed.large_grid(load)
+    figures = speed.measure_asks(grid, load)
+    click.echo(
+        f"asks alone              {figures.rate:10.0f} messages per second, {figures.rate / heap:.4f} of the heap"
+    )
+    figures = speed.measure_uploads(grid, load)
+    click.echo(
+        f"{uploads:6} uploads in       {figures.seconds:10.1f} s, {figures.messages / uploads:.0f} messages each"
+    )
+    click.echo(
+        f"                        {figures.rate:10.0f} messages per second, {figures.rate / heap:.4f} of the heap"
+    )
 
 
 if __name__ == "__main__":

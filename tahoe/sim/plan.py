@@ -30,9 +30,9 @@ from tahoe.sim.laws import Law, LogNormal, Uniform
 from tahoe.storage.faulty import Fails, Fills, Forgets, Rots, Section, Slows
 from tahoe.storage.faulty import Schedule as StoreFaults
 
-STORM_SECONDS = 60.0
+STORM_SECONDS = 30.0
 """Faults begin within this time."""
-CALM_AT = 100.0
+CALM_AT = 70.0
 """By then they are over."""
 
 
@@ -104,8 +104,8 @@ def draw(seed: int) -> Plan:
         small=rng.choice((0, 2**20)),
         platter=rng.choice(("memory", "volatile")),
         latency=rng.choice((Uniform(0.0005, 0.0015), Uniform(0.01, 0.1), LogNormal(0.03, 0.8))),
-        bandwidth=rng.choice((0.0, 0.0, 1e6, 50e3)),
-        jobs=tuple(_job(rng, clients, segment) for _ in range(rng.randint(2, 6))),
+        bandwidth=rng.choice((0.0, 1e6, 50e3, 10e3)),
+        jobs=tuple(_job(rng, clients, segment) for _ in range(rng.randint(3, 10))),
         faults=_faults(rng, servers, clients),
     )
 
@@ -128,7 +128,7 @@ def _faults(rng: Random, servers: int, clients: int) -> Schedule:
     ]  # fmt: skip
     tastes = rng.sample(makers, rng.randint(0, 5))
     draw = _Draw(rng, servers, clients)
-    found = [entry for _ in range(rng.randint(0, 10)) if tastes for entry in rng.choice(tastes)(draw)]
+    found = [entry for _ in range(rng.randint(0, 20)) if tastes for entry in rng.choice(tastes)(draw)]
     return tuple(sorted(found, key=lambda entry: entry.at))
 
 
