@@ -425,12 +425,7 @@ class DiskSlotStore:
         """Change files in place: all of them or (after an error) none."""
         if not steps:
             return
-        try:
-            self._journals[self._lock_of(storage_index)].change([_edit(storage_index, step) for step in steps])
-        except OSError:
-            for step in steps:
-                self._memory.forget((storage_index, step.number))
-            raise
+        self._journals[self._lock_of(storage_index)].change([_edit(storage_index, step) for step in steps])
         for step in steps:
             self._room.grow(step.growth)
             self._remember(storage_index, step)
