@@ -6,6 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple, Protocol, cast
 
+from tahoe.protocol import ShareFacts
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.faulty import FaultyStore, Schedule
 from tahoe.storage.filesystem import VolatileFileSystem
@@ -114,6 +115,18 @@ class Disk:
         """The store as the present incarnation has it, faults included."""
         assert self._mounted is not None, "nothing was ever booted on this disk"
         return cast("ShareStore", self._mounted)
+
+    def honest(self, storage_index: bytes) -> dict[int, ShareFacts]:
+        """The shares of an index that are sound and read as they were written, whatever faults there are."""
+        assert self._sound is not None, "nothing was ever booted on this disk"
+        sound, store = self._sound, self.store
+        return {
+            number: facts
+            for number, facts in store.shares(storage_index).items()
+            if number in sound.shares(storage_index)
+            and store.scrub(storage_index, number).sound
+            and store.read(storage_index, number, 0, facts.size) == sound.read(storage_index, number, 0, facts.size)
+        }
 
     def add_faults(self, faults: Schedule) -> int:
         """Let the store misbehave until ``remove_faults`` of the number returned."""

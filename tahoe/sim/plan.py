@@ -95,16 +95,17 @@ def draw(seed: int) -> Plan:
     servers = rng.randint(happy, 12)
     clients = rng.randint(1, 3)
     segment = rng.choice((512, 1024, 4096, 20_000))
+    bandwidth = rng.choice((0.0, 1e6, 50e3, 10e3))
     return Plan(
         seed=seed,
         servers=servers,
         clients=clients,
         encoding=Encoding(needed, happy, total),
         segment=segment,
-        small=rng.choice((0, 2**20)),
+        small=rng.choice((0, int(5 * bandwidth) or 2**20)),
         platter=rng.choice(("memory", "volatile")),
         latency=rng.choice((Uniform(0.0005, 0.0015), Uniform(0.01, 0.1), LogNormal(0.03, 0.8))),
-        bandwidth=rng.choice((0.0, 1e6, 50e3, 10e3)),
+        bandwidth=bandwidth,
         jobs=tuple(_job(rng, clients, segment) for _ in range(rng.randint(3, 10))),
         faults=_faults(rng, servers, clients),
     )

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeAlias
 from tahoe.actors.terms import Limits
 from tahoe.actors.upload import UploadResult
 from tahoe.codec.capability import ImmutableRead
-from tahoe.errors import NotEnoughShares, TahoeError
+from tahoe.errors import TahoeError
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.disks import MemoryPlatter, VolatilePlatter
 from tahoe.sim.faults import DiskFault, Restart, Schedule
@@ -93,7 +93,7 @@ def content_of(job: Job) -> bytes:
     return Random(f"content {job.content} {job.size}").randbytes(job.size)
 
 
-@dataclass(slots=True)
+@dataclass
 class Trial:
     """One run of a plan.
 
@@ -189,7 +189,7 @@ class Trial:
             sound = self._sound_shares(file.result.capability)
             for share, home in file.result.homes.items():
                 name = self._nickname(home)
-                if name not in spoiled and share not in sound.get(name, ()):
+                if name not in spoiled and share not in sound[name]:
                     raise Violation(f"share {share} of an acknowledged file is gone from {name}")
             client = number % len(self.grid.clients)
             reading = self.grid.clients[client].observe(self._read(file.content, file.capability, client, 0, None))
@@ -202,19 +202,17 @@ class Trial:
     def _why(self, file: Acknowledged, client: int) -> str:
         try:
             self.grid.download(file.capability, client)
-        except NotEnoughShares as error:
+        except TahoeError as error:
             return str(error)
         return "at the second attempt it can"
 
     def _sound_shares(self, capability: ImmutableRead) -> dict[str, list[int]]:
-        """By server: the shares of a file that pass a check of every byte."""
-        sound: dict[str, list[int]] = {}
-        for name, disk in self.grid.fleet.disks.items():
-            store = disk.store
-            for number, facts in store.shares(capability.storage_index).items():
-                if facts.ueb_hash == capability.ueb_hash and store.scrub(capability.storage_index, number).sound:
-                    sound.setdefault(name, []).append(number)
-        return sound
+        """By server: the shares of a file of which every byte is as it should be."""
+        index = capability.storage_index
+        return {
+            name: [number for number, facts in disk.honest(index).items() if facts.ueb_hash == capability.ueb_hash]
+            for name, disk in self.grid.fleet.disks.items()
+        }
 
     def _store_again(self) -> None:
         """Every client can store again."""

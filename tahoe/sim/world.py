@@ -19,6 +19,7 @@ import gc
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
+from math import ulp
 from operator import attrgetter
 from random import Random
 from typing import Any, Final, TypeVar, cast
@@ -169,8 +170,12 @@ class World:
         self.schedule(_Call(action, arguments), NORMAL, max(0.0, delay))
 
     def at(self, when: float, action: Callable[..., None], *arguments: Any) -> None:
-        """Call ``action(*arguments)`` at a time of this world (at once if it has passed)."""
-        self.after(when - self.now(), action, *arguments)
+        """Call ``action(*arguments)`` at a time of this world, certainly not before (at once if it has passed)."""
+        now = self.now()
+        delay = when - now
+        if now + delay < when:  # a rounding error, and whoever waits for this time would find it not yet come
+            delay += ulp(when)
+        self.after(delay, action, *arguments)
 
     def promise(self) -> Promise[Any]:
         """A new promise."""

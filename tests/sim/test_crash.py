@@ -171,6 +171,15 @@ def test_the_answer_to_a_question_of_an_earlier_incarnation_is_nobodys(world, no
         answer.result()
 
 
+def test_what_is_to_happen_at_a_time_never_happens_before_it(world):
+    late = []
+    for step in range(2000):
+        when = 1.0072531727388057 + step * 0.37
+        world.at(when, lambda when=when: late.append(world.now() >= when))
+    world.run(1000.0)
+    assert late == [True] * 2000
+
+
 def test_waiting_for_what_nothing_will_bring_is_an_error_and_no_hang(world):
     world.close()
     with pytest.raises(Stuck):
