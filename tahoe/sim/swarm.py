@@ -27,6 +27,7 @@ from tahoe.sim.faults import DiskFault, Restart, Schedule
 from tahoe.sim.grid import CONVERGENCE, SimGrid
 from tahoe.sim.node import Node
 from tahoe.sim.plan import CALM_AT, Job, Plan, draw
+from tahoe.sim.weight import Weight, weigh
 from tahoe.sim.wire import Access, Link
 from tahoe.storage.faulty import Forgets, Rots
 
@@ -223,7 +224,7 @@ class Trial:
 
     def _check_memory(self) -> None:
         for node in self.grid.fleet.nodes.values():
-            _check_quiet(node)
+            _check_quiet(node, len(self.grid.fleet.nodes))
 
     def _nickname(self, home: str) -> str:
         return next(name for name, node in self.grid.fleet.nodes.items() if node.name == home)
@@ -232,12 +233,19 @@ class Trial:
 MOST_STORIES = 4
 """What runs for ever in a node: staying joined to the introducer, sweeping, scrubbing, and a scrub under way."""
 
+MOST_FOR_PEER = Weight(objects=150, content=2000)
+"""What an endpoint may remember of each other node when all is quiet; itself counts as one."""
 
-def _check_quiet(node: Node) -> None:
+
+def _check_quiet(node: Node, nodes: int) -> None:
     """Nothing of what a node did is left in it."""
-    stories = len(node.running.life.stories)
+    running = node.running
+    stories = len(running.life.stories)
     if stories > MOST_STORIES:
         raise Violation(f"{node.profile.nickname} still has {stories} stories under way")
+    weight = weigh(running.endpoint, running)
+    if weight.objects > nodes * MOST_FOR_PEER.objects or weight.content > nodes * MOST_FOR_PEER.content:
+        raise Violation(f"the endpoint of {node.profile.nickname} still holds {weight}")
 
 
 def _spoils(fault: DiskFault | Restart) -> bool:

@@ -88,6 +88,19 @@ def test_a_story_that_never_ends_is_a_violation():
         trial.run()
 
 
+def test_an_endpoint_that_keeps_what_nobody_needs_is_a_violation():
+    trial = Trial(draw(3), schedule=())
+    calm = trial._calm
+
+    def leak():
+        calm()
+        trial.grid.clients[0].running.endpoint.counters["leak"] = [bytes(10) for _ in range(5000)]
+
+    trial._calm = leak
+    with pytest.raises(swarm.Violation, match="still holds"):
+        trial.run()
+
+
 def test_a_failing_seed_prints_the_command_that_replays_it(monkeypatch):
     monkeypatch.setattr(
         swarm, "attempt", lambda seed, _: swarm.Verdict(seed, failure="it broke" if seed == 8 else "", seeds=1)
