@@ -81,7 +81,7 @@ class SimContext:
 
     def now(self) -> float:
         """Seconds since the world began."""
-        return self._world.now()
+        return self._world.time
 
     def wall_time(self) -> float:
         """What this node's clock shows."""
@@ -153,7 +153,7 @@ class SimContext:
         result = twin_of(function)(*args) if self._machine.phantoms else function(*args)
         if self._world.stalled:
             stalled, self._world.stalled = self._world.stalled, 0.0
-            await self._until(self._world.now() + stalled)
+            await self._until(self._world.time + stalled)
         return result
 
     async def _until(self, when: float) -> None:

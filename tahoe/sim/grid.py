@@ -22,7 +22,7 @@ from tahoe.actors.ledger import STATE_NAME, encode_saved
 from tahoe.actors.upload import BytesSource, UploadResult
 from tahoe.codec.capability import ImmutableRead, Literal, parse
 from tahoe.errors import BadCapability
-from tahoe.protocol import CLIENT, MEMBER
+from tahoe.protocol import CLIENT, MEMBER, RosterChanged
 from tahoe.sim.blueprint import Blueprint, GridOptions, kind_of
 from tahoe.sim.faults import Schedule
 from tahoe.sim.fleet import Fleet
@@ -89,19 +89,29 @@ class SimGrid:
         for name, node in self.fleet.nodes.items():
             if kind_of(name) != "client":
                 node.boot()
-        roster = self._roster(blueprint) if blueprint.options.acquainted else None
+        if blueprint.options.acquainted:
+            self._acquaint(blueprint)
         for node in self.clients:
-            if roster is not None:
-                node.state[f"{MEMBER}/{STATE_NAME}"] = roster
             node.boot()
+        if blueprint.options.acquainted:
+            self._introduce_clients()
         self.world.run(1.0)
         while not self._is_acquainted():
             assert self.world.now() < PATIENCE, "the clients have not heard of all servers in time"
             self.world.run(1.0)
 
-    def _roster(self, blueprint: Blueprint) -> bytes:
+    def _acquaint(self, blueprint: Blueprint) -> None:
+        """Give the clients what they would have on their disks if they had been here before."""
         announcements = [node.running.announcement() for node in self.servers]
-        return encode_saved(announcements, blueprint.statements)
+        roster = encode_saved(announcements, blueprint.statements)
+        for node in self.clients:
+            node.state[f"{MEMBER}/{STATE_NAME}"] = roster
+
+    def _introduce_clients(self) -> None:
+        """Let the servers hear of the clients, which they would otherwise do one by one."""
+        news = RosterChanged(tuple(node.running.announcement() for node in self.clients))
+        for node in self.servers:
+            self.world.spawn(node.actor(MEMBER).roster_changed(node.name, news), node.running.life)
 
     def _is_acquainted(self) -> bool:
         members = [node.actor(MEMBER) for node in self.clients]

@@ -164,7 +164,6 @@ class Network:
         self.delivered = 0
         self.bytes_sent = 0
         self._schedule = world.schedule
-        self._now = world.now
         self._wires: dict[tuple[str, str], Wire] = {}
         self._ports: dict[NodeId, Port] = {}
         self._between: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -197,7 +196,7 @@ class Network:
 
     def unsent(self, node: NodeId) -> int:
         """Bytes that still wait for a node's own uplink."""
-        now = self._now()
+        now = self.world.time
         return sum(self.wire(start, end).backlog(now) for start, end in self.graph.out_edges(node))
 
     def _farewell(self, port: Port) -> None:
@@ -208,7 +207,7 @@ class Network:
         gone.online = False
         for port in self._ports.values():
             if port.receiver is not None:
-                port.receiver.forget(self._now(), gone.name)
+                port.receiver.forget(self.world.time, gone.name)
 
     def _port(self, node: NodeId) -> Port:
         port = self._ports.get(node)
@@ -230,7 +229,7 @@ class Network:
 
     def _carry(self, packet: _Packet, size: int, hop: int) -> None:
         """Take a packet over the wires from ``hop`` on, as far as can be foreseen now."""
-        now = when = self._now()
+        now = when = self.world.time
         way = packet.way
         rng = way.sender.rng
         ordered = True
@@ -260,13 +259,14 @@ class Network:
         if rng.random() < trouble.duplicate:
             self.counters["duplicated"] += 1
             copy = _Packet(self._arrive_callbacks, packet.way, packet.channel, packet.packet)
-            self._schedule(copy, NORMAL, when + rng.random() * STRAY_SECONDS - self._now())
+            self._schedule(copy, NORMAL, when + rng.random() * STRAY_SECONDS - self.world.time)
         if rng.random() < trouble.reorder:
             self.counters["reordered"] += 1
             return trouble.delay + rng.random() * STRAY_SECONDS
         return trouble.delay
 
     def _relay(self, relay: _Relay) -> None:
+        self.world.tick()
         if relay.era == relay.way.era:
             onward = _Packet(self._arrive_callbacks, relay.way, relay.channel, relay.packet)
             self._carry(onward, relay.size, relay.hop)
@@ -274,6 +274,7 @@ class Network:
             self.counters["broker lost"] += 1
 
     def _arrive(self, packet: _Packet) -> None:
+        now = self.world.tick()
         way = packet.way
         receiver = way.to.receiver
         if packet.era != way.era:
@@ -285,7 +286,7 @@ class Network:
             trace = self.world.trace
             if trace is not None:
                 trace.packet(way.sender.name, way.to.name, packet.channel, packet.packet)
-            receiver.receive(self._now(), way.sender.name, packet.channel, packet.packet)
+            receiver.receive(now, way.sender.name, packet.channel, packet.packet)
 
     # --- paths ----------------------------------------------------------------------------------
 

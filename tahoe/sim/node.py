@@ -126,11 +126,11 @@ class Node:
 
     def wall_time(self) -> float:
         """What its clock shows."""
-        return self.clock.read(self.world.now())
+        return self.clock.read(self.world.time)
 
     def set_clock(self, offset: float, rate: float) -> None:
         """Let the clock jump, and from now on gain ``rate`` seconds a second."""
-        now = self.world.now()
+        now = self.world.time
         self.clock = Clock(now, self.clock.read(now) + offset, 1.0 + rate)
 
     def actor(self, role: Role) -> Any:
@@ -215,10 +215,10 @@ class Incarnation:
         self.life.park(Later(self._forget_late, node))
 
     def _receive_late(self, sender: NodeId, channel: str, packet: Any) -> None:
-        self.endpoint.receive(self.world.now(), sender, channel, packet)
+        self.endpoint.receive(self.world.time, sender, channel, packet)
 
     def _forget_late(self, node: NodeId) -> None:
-        self.endpoint.forget(self.world.now(), node)
+        self.endpoint.forget(self.world.time, node)
 
     # --- what the endpoint asks for (session.Host) ---------------------------------------------
 
@@ -237,7 +237,7 @@ class Incarnation:
             self.life.park(Later(self._poll, when))
         elif when == self._wake:
             self._wake = inf
-            self.endpoint.poll(self.world.now())
+            self.endpoint.poll(self.world.time)
 
     def exchange_key(self, node: NodeId) -> bytes | None:
         """A node's X25519 key, if it was ever heard of."""
@@ -271,7 +271,7 @@ class Incarnation:
     def ask(self, to: Address, request: Request[Any], timeout: float, done: Callable[[Any], None]) -> Task:
         """Send a request to another node, or hand it to an actor of this one."""
         if to.node != self.name:
-            return self.endpoint.ask(self.world.now(), to, request, timeout, done)
+            return self.endpoint.ask(self.world.time, to, request, timeout, done)
         asking = LocalAsk(done)
         self.world.after(timeout, asking.expire, Unanswered(to.node, timeout))
         self.world.ready.append(Later(self.deliver, self.name, to.role, request, asking))
@@ -280,13 +280,13 @@ class Incarnation:
     def tell(self, to: Address, message: Message) -> None:
         """Send a message to another node, or hand it to an actor of this one."""
         if to.node != self.name:
-            self.endpoint.tell(self.world.now(), to, message)
+            self.endpoint.tell(self.world.time, to, message)
         else:
             self.world.ready.append(Later(self.deliver, self.name, to.role, message, None))
 
     def busy(self, seconds: float) -> float:
         """Occupy the processor after whatever occupies it now; the time at which that is done."""
-        self._busy_until = max(self._busy_until, self.world.now()) + seconds
+        self._busy_until = max(self._busy_until, self.world.time) + seconds
         return self._busy_until
 
     def meet(self, node: NodeId, exchange_key: bytes) -> None:

@@ -51,10 +51,10 @@ class SimQueue(Generic[T]):
         """
         items = self._items
         if not items:
-            end = None if timeout is None else self._world.now() + timeout
+            end = None if timeout is None else self._world.time + timeout
             while await self._turn(self._getters, timeout) and not items:
                 if end is not None:
-                    timeout = max(0.0, end - self._world.now())
+                    timeout = max(0.0, end - self._world.time)
             if not items:
                 raise TimedOut(f"nothing came within {timeout} s")
         item = items.popleft()

@@ -18,9 +18,7 @@ from __future__ import annotations
 import gc
 from collections import deque
 from collections.abc import Callable, Coroutine
-from functools import partial
 from math import ulp
-from operator import attrgetter
 from random import Random
 from typing import Any, Final, TypeVar, cast
 
@@ -65,17 +63,12 @@ class Happening(simpy.Event):
 class _Call(Happening):
     __slots__ = ("action", "arguments")
 
-    def __init__(self, action: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-        self.callbacks = _CALL
+    def __init__(
+        self, callbacks: list[Callable[[Any], None]], action: Callable[..., None], arguments: tuple[Any, ...]
+    ) -> None:
+        self.callbacks = callbacks
         self.action = action
         self.arguments = arguments
-
-
-def _call(call: _Call) -> None:
-    call.action(*call.arguments)
-
-
-_CALL: list[Callable[[Any], None]] = [_call]
 
 
 class Deadlines:
@@ -94,7 +87,7 @@ class Deadlines:
         waits = self._waits
         while waits and not waits[0][1].pending:
             waits.popleft()
-        waits.append((self._world.now() + self._length, promise))
+        waits.append((self._world.time + self._length, promise))
         if not self._armed:
             self._arm()
 
@@ -103,7 +96,7 @@ class Deadlines:
         self._world.at(self._waits[0][0], self._expire)
 
     def _expire(self) -> None:
-        now = self._world.now()
+        now = self._world.time
         waits = self._waits
         while waits and (waits[0][0] <= now or not waits[0][1].pending):
             waits.popleft()[1].resolve(EXPIRED)
@@ -145,7 +138,8 @@ class World:
         traced: keep a trace of what happens.
 
     Attributes:
-        now: tells the seconds since the world began.
+        time: seconds since the world began. Every callback of an event begins by reading simpy's clock into it
+            (``tick``), because the clock is looked at several times for each event.
         schedule: simpy's: puts an event into the heap.
         ready: the run queue.
         trace: what happened, if it is traced.
@@ -154,8 +148,9 @@ class World:
     def __init__(self, seed: int | str, *, traced: bool = False) -> None:
         self.seed = seed
         self.environment = simpy.Environment()
-        self.now: Callable[[], float] = partial(attrgetter("now"), self.environment)
         self.schedule = self.environment.schedule
+        self.time = 0.0
+        self._calls: list[Callable[[Any], None]] = [self._call]
         self.ready: deque[Any] = deque()
         self._deadlines: dict[float, Deadlines] = {}
         self._failures: list[BaseException] = []
@@ -165,13 +160,26 @@ class World:
 
     # --- time -----------------------------------------------------------------------------------
 
+    def now(self) -> float:
+        """Seconds since the world began."""
+        return self.time
+
+    def tick(self) -> float:
+        """Read the clock: the first thing to do in the callback of an event."""
+        self.time = self.environment.now
+        return self.time
+
+    def _call(self, call: _Call) -> None:
+        self.time = self.environment.now
+        call.action(*call.arguments)
+
     def after(self, delay: float, action: Callable[..., None], *arguments: Any) -> None:
         """Call ``action(*arguments)`` after ``delay`` seconds."""
-        self.schedule(_Call(action, arguments), NORMAL, max(0.0, delay))
+        self.schedule(_Call(self._calls, action, arguments), NORMAL, max(0.0, delay))
 
     def at(self, when: float, action: Callable[..., None], *arguments: Any) -> None:
         """Call ``action(*arguments)`` at a time of this world, certainly not before (at once if it has passed)."""
-        now = self.now()
+        now = self.time
         delay = when - now
         if now + delay < when:  # a rounding error, and whoever waits for this time would find it not yet come
             delay += ulp(when)
@@ -265,7 +273,7 @@ class World:
     def _fail(self) -> None:
         error = self._failures.pop(0)
         self._failures.clear()
-        error.add_note(f"in a story nobody waits for, at {self.now():.6f} s of the run seeded {self.seed!r}")
+        error.add_note(f"in a story nobody waits for, at {self.time:.6f} s of the run seeded {self.seed!r}")
         raise error
 
 
