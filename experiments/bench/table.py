@@ -79,7 +79,8 @@ def document(command: str, ours: Figures, bounds: Figures, rivals: Figures) -> s
     return f"""# Benchmarks
 
 Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}: tahoe-grid {__version__}, erasure coding by {engine_name()},
-Python {platform.python_version()}, {os.cpu_count()} processors ({platform.machine()}), loopback, everything on one machine.
+Python {platform.python_version()}, {os.cpu_count()} processors ({platform.machine()}), loopback, everything on one machine,
+whose load average over the last quarter of an hour, this run included, was {os.getloadavg()[2]:.1f}.
 Speeds are of plaintext through the HTTP gateway; absolute figures hold for this machine and this quarter of an hour, the ratios are what to rely on.
 
 Ten storage processes, one introducer, one client, 3-of-10, happy 7. Ours talks through mosquitto and a put is durable (synced) on every server
