@@ -13,6 +13,7 @@ def grid(tmp_path_factory):
     with RealGrid(tmp_path_factory.mktemp("shared") / "grid") as running:
         running.up()
         yield running
+        running.check_logs()
 
 
 @pytest.fixture
@@ -21,3 +22,4 @@ def fresh_grid(tmp_path):
     with RealGrid(tmp_path / "grid") as running:
         running.up()
         yield running
+        running.check_logs()

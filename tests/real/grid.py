@@ -21,6 +21,7 @@ from tahoe.net.directory import NodeDirectory, create_node
 from tahoe.protocol import CLIENT, STORAGE, Encoding
 
 PATIENCE = 60.0
+MEGABYTE = 1_000_000
 
 
 def until(reached: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
@@ -169,6 +170,21 @@ class RealGrid(LocalGrid):
         """Most bytes of memory that a process has had so far."""
         return peak_memory(self.process_id(name))
 
+    def broker_memory(self) -> int:
+        """Most bytes of memory that the broker has had so far: mosquitto is a child of the command that runs it."""
+        parent = self.process_id(BROKER)
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return peak_memory(int(children[0]) if children else parent)
+
+    def check_logs(self) -> None:
+        """Look for what must never stand in any log: capabilities, and errors that nobody foresaw."""
+        logs = [path for path in self.plan.root.rglob("*.log") if path.is_file()]
+        assert len(logs) > len(self.server_names)
+        for path in logs:
+            text = path.read_bytes()
+            assert b"URI:" not in text, f"{path} has a capability in it"
+            assert b"Traceback" not in text, f"{path}: {text.decode()[-3000:]}"
+
 
 def peak_memory(process_id: int) -> int:
     """Most bytes of memory that a process has had so far."""
@@ -182,6 +198,7 @@ __all__ = [
     "BROKER",
     "CLIENT_NAME",
     "INTRODUCER",
+    "MEGABYTE",
     "Gateway",
     "RealGrid",
     "Reply",

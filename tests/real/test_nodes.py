@@ -9,9 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.real.grid import BROKER, CLIENT_NAME, RealGrid, peak_memory, until
-
-MEGABYTE = 1_000_000
+from tests.real.grid import BROKER, CLIENT_NAME, MEGABYTE, RealGrid, until
+from tests.real.large import carry
 
 
 def _tahoe(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
@@ -48,29 +47,12 @@ def test_a_broker_that_refuses_large_packets_still_carries_files(tmp_path):
 def test_memory_does_not_grow_with_the_file_nor_with_a_reader_who_stalls(tmp_path):
     with RealGrid(tmp_path / "grid") as grid:
         grid.up()
-        names = (CLIENT_NAME, "server-0", BROKER)
-
-        def carry(size: int) -> dict[str, int]:
-            cap = grid.gateway.put(os.urandom(size))
-            with socket.create_connection(grid.gateway.address, timeout=60) as stalled:
-                stalled.sendall(f"GET /uri/{cap} HTTP/1.0\r\n\r\n".encode())
-                assert stalled.recv(100)
-                assert len(grid.gateway.get(cap)) == size
-            return {name: grid.peak_memory(name) for name in names} | {
-                "mosquitto": peak_memory(_child(grid.process_id(BROKER)))
-            }
-
-        small, large = carry(30 * MEGABYTE), carry(300 * MEGABYTE)
-        assert large["server-0"] < 115 * MEGABYTE
-        assert large[CLIENT_NAME] < 160 * MEGABYTE
-        assert large["mosquitto"] < 60 * MEGABYTE
-        for name, most in large.items():
-            assert most < small[name] + 40 * MEGABYTE, f"{name} grew from {small[name]} to {most}"
-
-
-def _child(process_id: int) -> int:
-    (child,) = Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
-    return int(child)
+        small, large = carry(grid, 30 * MEGABYTE), carry(grid, 300 * MEGABYTE)
+    assert large[CLIENT_NAME] < 160 * MEGABYTE
+    assert large[BROKER] < 60 * MEGABYTE
+    assert max(large[name] for name in grid.server_names) < 115 * MEGABYTE
+    for name, most in large.items():
+        assert most < small[name] + 40 * MEGABYTE, f"{name} grew from {small[name]} to {most}"
 
 
 def test_a_node_that_can_not_start_says_why(tmp_path, grid):
