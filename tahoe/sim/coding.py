@@ -143,7 +143,7 @@ def encode_small(parameters: EncodingParameters, key: bytes, plaintext: Content)
     finished = encoder.finish()
     header = encoder.layout.header
     shares = [
-        joined((header, *blocks, trailer))
+        joined((header, *blocks, trailer), finished.ueb_hash)
         for blocks, trailer in zip(zip(*segments, strict=True), finished.trailers, strict=True)
     ]
     return SmallFile(key, finished.ueb_hash, cast("list[bytes]", shares))

@@ -125,14 +125,15 @@ class SimGrid:
 
     # --- running --------------------------------------------------------------------------------
 
-    def run(self, until: float | Promise[T]) -> T:
-        """Let so many seconds pass, or wait for a promise."""
-        return self.world.run(until)
+    def run(self, until: float | Promise[T] | Coroutine[Any, Any, T], client: int = 0) -> T:
+        """Let so many seconds pass, wait for a promise, or run a story as one of a client's until it ends.
 
-    def tell(self, story: Coroutine[Any, Any, T], client: int = 0) -> T:
-        """Run a story as one of a client's, until it ends; returns what it returns."""
-        ending: Promise[T] = self.clients[client].observe(story)
-        return self.world.run(ending)
+        Returns:
+            What the promise was resolved to or the story returned; None for seconds.
+        """
+        if isinstance(until, Coroutine):
+            until = self.clients[client].observe(until)
+        return self.world.run(until)
 
     # --- files ----------------------------------------------------------------------------------
 
@@ -151,7 +152,7 @@ class SimGrid:
 
     def upload(self, data: Content, client: int = 0, convergence: bytes | None = CONVERGENCE) -> str:
         """Store bytes (or a phantom), and return the capability."""
-        return str(self.tell(self.store(data, client, convergence), client).capability)
+        return str(self.run(self.store(data, client, convergence), client).capability)
 
     def download(self, capability: str, client: int = 0, offset: int = 0, length: int | None = None) -> Content:
         """Fetch a file or a part of it.
@@ -159,7 +160,7 @@ class SimGrid:
         Raises:
             NotEnoughShares: too few good shares are in reach.
         """
-        return self.tell(self.fetch(capability, client, offset, length), client)
+        return self.run(self.fetch(capability, client, offset, length), client)
 
     # --- what goes wrong ----------------------------------------------------------------------------
 

@@ -19,11 +19,11 @@ has been told to reorder. Loss and duplication are the broker's (quality of serv
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import networkx as nx
 from simpy.events import NORMAL
@@ -115,6 +115,14 @@ class _Relay(_Packet):
         self.hop = hop
 
 
+class Line(NamedTuple):
+    """The only connection of a node."""
+
+    broker: str
+    up: Wire
+    down: Wire
+
+
 class Plug:
     """An incarnation's hold on the network. Pulled out, it sends nothing more, whoever still holds it."""
 
@@ -166,8 +174,8 @@ class Network:
         self._schedule = world.schedule
         self._wires: dict[tuple[str, str], Wire] = {}
         self._ports: dict[NodeId, Port] = {}
-        self._between: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._exits: dict[str, str | None] = {}
+        self._between: dict[tuple[str, str], tuple[tuple[Wire, ...], tuple[str, ...]]] = {}
+        self._lines: dict[str, Line | None] = {}
         self._cuts: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._down: dict[str, None] = {}
         self._arrive_callbacks: list[Callable[[Any], None]] = [self._arrive]
@@ -292,28 +300,39 @@ class Network:
 
     def way(self, sender: Port, to: NodeId) -> Way:
         """The way to a node, found when it is first needed."""
-        stations = self._stations(sender.name, to)
-        wires = tuple(self.wire(start, end) for start, end in pairwise(stations))
-        way = sender.ways[to] = Way(sender, self._port(to), wires, tuple(stations[1:-1]))
-        way.blocked = self._is_blocked(way)
+        port = self._port(to)
+        wires, brokers = self._route(sender.name, to)
+        way = sender.ways[to] = Way(sender, port, wires, brokers)
+        if self._cuts or self._down:
+            way.blocked = self._is_blocked(way)
         return way
 
-    def _stations(self, sender: str, to: str) -> list[str]:
-        """The shortest path. Most nodes have one line only, and what lies between two brokers is asked once."""
-        start, end = self._only_exit(sender), self._only_exit(to)
-        if start is None or end is None:
-            return list(nx.shortest_path(self.graph, sender, to))
-        between = self._between.get((start, end))
-        if between is None:
-            between = self._between[start, end] = tuple(nx.shortest_path(self.graph, start, end))
-        return [sender, *between, to]
+    def _route(self, sender: str, to: str) -> tuple[tuple[Wire, ...], tuple[str, ...]]:
+        """The wires of the shortest path, and the brokers between them.
 
-    def _only_exit(self, node: str) -> str | None:
-        if node not in self._exits:
+        Most nodes have one line only, and what lies between two brokers is asked once.
+        """
+        up, down = self._line(sender), self._line(to)
+        if up is None or down is None:
+            stations = nx.shortest_path(self.graph, sender, to)
+            return self._wires_along(stations), tuple(stations[1:-1])
+        between = self._between.get((up.broker, down.broker))
+        if between is None:
+            stations = nx.shortest_path(self.graph, up.broker, down.broker)
+            between = self._between[up.broker, down.broker] = self._wires_along(stations), tuple(stations)
+        return (up.up, *between[0], down.down), between[1]
+
+    def _wires_along(self, stations: Sequence[str]) -> tuple[Wire, ...]:
+        return tuple(self.wire(start, end) for start, end in pairwise(stations))
+
+    def _line(self, node: str) -> Line | None:
+        """A node's only line, if it has just one."""
+        if node not in self._lines:
             exits = list(self.graph.successors(node))
-            alone = len(exits) == 1 and self.graph.in_degree(node) == 1
-            self._exits[node] = exits[0] if alone else None
-        return self._exits[node]
+            alone = len(exits) == 1 and list(self.graph.predecessors(node)) == exits
+            line = Line(exits[0], self.wire(node, exits[0]), self.wire(exits[0], node)) if alone else None
+            self._lines[node] = line
+        return self._lines[node]
 
     def wire(self, start: str, end: str) -> Wire:
         """The state of an arrow of the graph."""

@@ -170,8 +170,13 @@ class Patchwork:
 Content: TypeAlias = bytes | Phantom | Patchwork
 
 
-def joined(pieces: Iterable[Content]) -> Content:
-    """All pieces in order as one; neighbours become whole again."""
+def joined(pieces: Iterable[Content], ueb_hash: bytes | None = None) -> Content:
+    """All pieces in order as one; neighbours become whole again.
+
+    Args:
+        pieces: in order.
+        ueb_hash: where the whole is a share and this is known; else it is read when it is asked for.
+    """
     parts: list[bytes | Phantom] = []
     for piece in pieces:
         for part in piece.pieces if isinstance(piece, Patchwork) else (piece,):
@@ -186,7 +191,7 @@ def joined(pieces: Iterable[Content]) -> Content:
                 parts.append(part)
     if not parts:
         return b""
-    return parts[0] if len(parts) == 1 else Patchwork(tuple(parts))
+    return parts[0] if len(parts) == 1 else Patchwork(tuple(parts), ueb_hash)
 
 
 class Real(NamedTuple):

@@ -136,7 +136,7 @@ def test_a_client_restarted_without_introducers_still_knows_its_servers():
 def ask(grid, server=0, timeout=5.0):
     """Ask a server something, and return when it answered."""
     ctx = grid.clients[0].actor(CLIENT).ctx
-    grid.tell(ctx.ask(Address(grid.servers[server].name, STORAGE), HaveShares(()), timeout=timeout))
+    grid.run(ctx.ask(Address(grid.servers[server].name, STORAGE), HaveShares(()), timeout=timeout))
     return grid.world.now()
 
 
