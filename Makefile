@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):/usr/sbin:$(PATH)
 
-.PHONY: demo grid test check bench swarm setup system format clean help
+.PHONY: demo grid test check bench large swarm setup system format clean help
 
 help:
 	@echo "make demo    a whole grid comes up, a file goes in, seven of ten servers die, the file comes back (KEEP=1 leaves it up)"
@@ -13,6 +13,7 @@ help:
 	@echo "make test    all tests"
 	@echo "make check   ruff, mypy --strict, import-linter, tidy tests"
 	@echo "make bench   the benchmark table (RIVAL=1: against Tahoe-LAFS in the same run)"
+	@echo "make large   a file of many GB in and out, and every process's peak memory (MEGABYTES=5000)"
 	@echo "make swarm   a long campaign of seeded simulations (SEEDS=0-1999)"
 
 $(STAMP): pyproject.toml
@@ -44,6 +45,9 @@ check: setup
 
 bench: setup system
 	$(BIN)/python -m experiments.bench $(if $(RIVAL),--rival) $(BENCH)
+
+large: setup system
+	$(BIN)/python -m tests.real.large --megabytes $(or $(MEGABYTES),5000)
 
 swarm: setup
 	$(BIN)/python -m tahoe.sim swarm --seeds $(or $(SEEDS),0-1999) --workers $(or $(WORKERS),2)
