@@ -364,6 +364,7 @@ def reopened(disk):
 def test_a_share_whose_leaves_are_damaged_asks_for_all_segments_and_takes_them(disk, disk_store):
     writer = Writer()
     first = fill(disk_store, writer, writer.write(content(1, 640)))
+    disk_store.shut()
     damage(disk, writer, container_of(disk, writer).span(7)[0])
     store = reopened(disk)
     second = writer.write(content(2, 64) + content(1, 640)[64:], first)
@@ -401,6 +402,7 @@ def test_what_is_offered_in_place_of_an_unsound_share_must_be_sound_itself(disk,
 def test_a_share_whose_head_is_damaged_is_as_good_as_not_there(disk, disk_store, offset):
     writer = Writer()
     first = fill(disk_store, writer, writer.write(content(1, 640)), numbers=(0, 1))
+    disk_store.shut()
     damage(disk, writer, offset)
     store = reopened(disk)
     assert [share.number for share in read(store, writer)] == [1]
@@ -413,6 +415,7 @@ def test_a_share_whose_head_is_damaged_is_as_good_as_not_there(disk, disk_store,
 def test_a_share_whose_tree_is_damaged_tells_its_version_and_no_blocks(disk, disk_store):
     writer = Writer()
     first = fill(disk_store, writer, writer.write(content(1, 640)))
+    disk_store.shut()
     damage(disk, writer, container_of(disk, writer).span(7)[0])
     (share,) = read(reopened(disk), writer)
     assert (share.signed.version, share.root, share.blocks) == (first.proof.version, b"", ())
