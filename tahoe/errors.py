@@ -112,3 +112,37 @@ class NoSpace(TahoeError):
 
 class StorageFailed(TahoeError):
     """The disk under a store failed (read-only, I/O error). See the node's log; the share was not stored."""
+
+
+class Conflict(TahoeError):
+    """Somebody else changed the same thing first; yours was not done. Look at what is there now, and decide anew."""
+
+
+class Indefinite(TahoeError):
+    """A change may have been made or not: too few servers said that they have it. Look, or make it again."""
+
+    def __init__(self, taken: int, quorum: int, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(taken, quorum, reasons)
+        self.taken = taken
+        self.quorum = quorum
+        self.reasons = reasons
+
+    def __str__(self) -> str:
+        detail = "".join(f"\n  {reason}" for reason in self.reasons)
+        return f"{self.taken} share positions are known to have the new version, {self.quorum} are needed{detail}"
+
+
+class RolledBack(TahoeError):
+    """These servers show an older version than was seen before: restored from a backup, or lying.
+
+    Nothing was read. Ask their operators; what a server has lost the next writer or a repair brings back.
+    """
+
+    def __init__(self, seen: int, found: int, servers: tuple[str, ...] = ()) -> None:
+        super().__init__(seen, found, servers)
+        self.seen = seen
+        self.found = found
+        self.servers = servers
+
+    def __str__(self) -> str:
+        return f"version {self.seen} was seen before, but now there is only {self.found} (on {', '.join(self.servers)})"

@@ -8,10 +8,11 @@ files are stored, and what all downloads of the node share. The stories themselv
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tahoe.actors.download import Download, ReadingRoom, Span
 from tahoe.actors.membership import Membership
+from tahoe.actors.slots import SlotDesk, SlotMemory, Slots, SlotTerms
 from tahoe.actors.terms import Limits, Patience, UploadOrder, ignore_progress
 from tahoe.actors.upload import Source, UploadResult, upload
 from tahoe.codec.capability import ImmutableRead, Literal
@@ -30,6 +31,7 @@ class ClientTerms:
         patience: time an upload gives its servers.
         policy: where shares go.
         room: what all downloads share.
+        slots: k, N and the like of new slots; None: those of the grid's files.
     """
 
     lease_master: bytes = field(repr=False)
@@ -37,6 +39,7 @@ class ClientTerms:
     patience: Patience = field(default_factory=Patience)
     policy: PlacementPolicy = SPREAD
     room: ReadingRoom = field(default_factory=ReadingRoom)
+    slots: SlotTerms | None = None
 
 
 class Client(Actor):
@@ -46,6 +49,9 @@ class Client(Actor):
         ctx: of this actor.
         membership: of the same node.
         terms: how to go about it.
+
+    Attributes:
+        slots: makes, reads and changes mutable files.
     """
 
     role = CLIENT
@@ -54,6 +60,15 @@ class Client(Actor):
         super().__init__(ctx)
         self.membership = membership
         self.terms = terms
+        self.slots = Slots(SlotDesk(ctx, membership.servers, terms.lease_master, self._slot_terms, SlotMemory(ctx)))
+
+    def _slot_terms(self) -> SlotTerms:
+        """Those configured, or the grid's; with messages as large as the network takes them now."""
+        message = self.terms.limits.message
+        if self.terms.slots is not None:
+            return replace(self.terms.slots, message=message)
+        encoding = self.membership.encoding()
+        return SlotTerms(encoding.needed, encoding.total, message=message)
 
     async def upload(
         self, source: Source, convergence: bytes | None, progress: Callable[[int, int], None] = ignore_progress

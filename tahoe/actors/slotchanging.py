@@ -1,0 +1,168 @@
+"""One change of a slot: built on what is in hand or on what the servers have, and tried until it stands or fails.
+
+::
+
+    in hand ──► revise ──► code ──► write ──► a quorum has it: done
+       ▲                              │
+       └──── look, pause ◄────────────┘ lost, or nobody knows
+
+Whoever looks merges what else may still win. That may be an attempt of his own of which he heard nothing; so what
+revises contents leaves them alone if they have its change already. An attempt that lost for certain leaves no
+trace; as long as one may have left some, a failure is ``Indefinite``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from tahoe.actors.slotdraft import Draft, Revision, Stale
+from tahoe.actors.slotmemory import Holding
+from tahoe.actors.slotreading import Inquiry, Superseded, Wanted
+from tahoe.actors.slotterms import SlotDesk
+from tahoe.actors.slotwriting import Packing, Parcel, Verdict, Writing
+from tahoe.codec.slot import SlotWriter, VersionId
+from tahoe.context import TimedOut
+from tahoe.errors import Conflict, Indefinite, NotEnoughServers, NotEnoughShares, TahoeError
+
+MEND_BYTES = 256 * 1024
+"""Slots up to this size are read whole to bring up positions that have fallen behind."""
+
+VERSION_ONLY = Wanted(length=0, writing=True)
+"""What a writer asks for who may need nothing of the contents."""
+
+Revise = Callable[[Draft], Awaitable[Revision | None]]
+"""What is to be changed; None: nothing, the contents are as they should be."""
+
+
+async def remember(desk: SlotDesk, storage_index: bytes, holding: Holding) -> None:
+    """A version has won: it is the newest seen, and in hand for the next writer."""
+    holding.hearing.forget_all_but(holding.version)
+    desk.memory.hold(storage_index, holding)
+    await desk.memory.note(storage_index, holding.version)
+
+
+class Change:
+    """A change under way.
+
+    Args:
+        desk: what all stories share.
+        writer: of the slot.
+        revise: says what is to be changed.
+        wanted: what it will need of the contents.
+    """
+
+    def __init__(self, desk: SlotDesk, writer: SlotWriter, revise: Revise, wanted: Wanted) -> None:
+        self._desk = desk
+        self._writer = writer
+        self._index = writer.reader.storage_index
+        self._revise = revise
+        self._wanted = wanted
+        self._attempts: list[Verdict] = []
+
+    async def run(self) -> VersionId:
+        """Try until it stands; see ``Slots.modify``."""
+        draft = await self._held()
+        tries = self._desk.terms().patience.tries
+        drafts = 0
+        while len(self._attempts) < tries and drafts <= 2 * tries:
+            drafts += 1
+            try:
+                if draft is None:
+                    draft = await self._fresh()
+                verdict = await self._attempt(draft)
+            except (Stale, Superseded):
+                draft = None
+                continue
+            except TahoeError as error:
+                if draft is not None and not draft.is_fresh:
+                    draft = None
+                    continue
+                raise self._judged(error) from error
+            if verdict is None or verdict.done:
+                return draft.version.identity if verdict is None else verdict.version.identity
+            self._desk.memory.drop(self._index)
+            self._attempts.append(verdict)
+            draft = None
+            await self._pause()
+        raise self._judged(Conflict("others were always quicker to change it"))
+
+    async def _attempt(self, draft: Draft) -> Verdict | None:
+        """Revise, code, write; None: there is nothing to write."""
+        if any(attempt.version == draft.version for attempt in self._attempts):
+            return None
+        revision = await self._revise(draft)
+        if revision is None:
+            return None
+        prepared = await draft.code(self._writer, revision)
+        packing = Packing(self._desk, self._writer.reader, prepared.coded, draft.hearing)
+        writing = Writing(self._desk, self._index, prepared.coded, draft.hearing)
+        verdict = await writing.send(await self._pack(packing, draft))
+        if verdict.done:
+            await remember(self._desk, self._index, draft.successor(prepared, revision, writing.settling))
+        return verdict
+
+    async def _pack(self, packing: Packing, draft: Draft) -> list[Parcel]:
+        """What the positions are sent; where some have fallen behind and it pays, the contents are read for them."""
+        parcels = await packing.change(draft)
+        shape = draft.version.shape
+        is_worth_it = shape.length <= MEND_BYTES or len(parcels) < shape.quorum
+        if len(parcels) == shape.total or not draft.is_fresh or not is_worth_it:
+            return parcels
+        try:
+            await draft.load()
+        except NotEnoughShares:
+            return parcels
+        return await packing.change(draft)
+
+    # --- what to build on -----------------------------------------------------------------------------------
+
+    async def _held(self) -> Draft | None:
+        """A draft without asking, unless it is time to look after positions that have fallen behind."""
+        holding = self._desk.memory.holding(self._index)
+        if holding is None:
+            return None
+        await self._settle(holding)
+        is_behind = holding.hearing.count(holding.version) < holding.version.shape.total
+        if is_behind and self._desk.ctx.now() >= holding.mend_at:
+            return None
+        return Draft(self._desk, holding, None)
+
+    async def _settle(self, holding: Holding) -> None:
+        """Give the last homes of the version before a moment to take it, or they fall behind for no reason."""
+        settling, holding.settling = holding.settling, None
+        if settling is not None:
+            with suppress(TimedOut):
+                await settling.get(self._desk.terms().patience.hedge)
+
+    async def _fresh(self) -> Draft:
+        """A draft of what the servers have.
+
+        Raises:
+            NotEnoughServers: too few homes answer.
+            NotEnoughShares, RolledBack: the version that counts can't be read.
+        """
+        inquiry = Inquiry(self._desk, self._writer.reader, self._wanted)
+        choice = await inquiry.run()
+        quorum = choice.version.shape.quorum
+        if not inquiry.hearing.is_quorum_heard():
+            heard = sum(home in inquiry.hearing.heard for home in choice.version.homes)
+            raise NotEnoughServers(heard, quorum, "homes of the slot: " + inquiry.explanation)
+        held = self._desk.memory.holding(self._index)
+        if held is not None and held.version == choice.version:
+            return Draft(self._desk, replace(held, hearing=inquiry.hearing), inquiry)
+        return Draft(self._desk, Holding(choice.version, inquiry.hearing, (), b"", None), inquiry)
+
+    async def _pause(self) -> None:
+        patience = self._desk.terms().patience
+        longest = min(patience.longest_backoff, patience.backoff * 2 ** len(self._attempts))
+        await self._desk.ctx.sleep(longest * self._desk.ctx.rng.uniform(0.25, 1.0))
+
+    def _judged(self, error: TahoeError) -> TahoeError:
+        """The error, or the doubt that earlier attempts leave."""
+        doubtful = [attempt for attempt in self._attempts if not attempt.is_lost]
+        if not doubtful:
+            return error
+        last = doubtful[-1]
+        return Indefinite(last.taken, last.version.shape.quorum, (*last.reasons.values(), str(error)))

@@ -1,0 +1,379 @@
+"""The slots of a client: made, read, and changed in one round trip where nobody interferes.
+
+A writer first builds on what he has in hand. If that is out of date, or a rival comes between, he looks at the
+servers, merges what else may still win, and tries again after a pause that grows and is never the same for two::
+
+    in hand ──► revise ──► write ──► a quorum has it: done
+       ▲                     │
+       └── look, pause ◄─────┘ lost, or nobody knows
+
+Whoever changes a slot hands in a function rather than contents, since it may have to be done over. It gets a ``Draft``
+and returns a ``Revision``; it should leave contents alone that have its change already, because an attempt of
+which nothing was heard may have been made.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from tahoe.actors.slotchanging import VERSION_ONLY, Change, Revise, remember
+from tahoe.actors.slotdraft import Draft, Revision
+from tahoe.actors.slotmemory import SMALL_CONTENTS, Hearing, Holding, SlotMemory
+from tahoe.actors.slotreading import ALL, Inquiry, Superseded, Wanted
+from tahoe.actors.slotterms import SlotDesk, SlotPatience, SlotTerms
+from tahoe.actors.slotwriting import BLOCK_BYTES, Packing, Verdict, Writing
+from tahoe.codec.capability import SlotRead, SlotWrite
+from tahoe.codec.hashing import HASH_SIZE
+from tahoe.codec.slot import SEED_SIZE, SlotReader, SlotShape, SlotVersion, SlotWriter, VersionId
+from tahoe.context import Context, Queue
+from tahoe.errors import Conflict, NotEnoughServers, NotEnoughShares
+from tahoe.policy.register import Choice
+
+__all__ = ["Draft", "Revision", "SlotContents", "SlotDesk", "SlotMemory", "SlotPatience", "SlotTerms", "Slots"]
+
+TRIES_TO_READ = 5
+"""How often a reader begins anew because his version was replaced under his hands."""
+
+TRIES_TO_CREATE = 3
+"""How many sets of homes a new slot is offered to."""
+
+STREAM_BYTES = 2**20
+"""How much a stream brings at a time."""
+
+WRITERS_KEPT = 4096
+
+
+class SlotContents(NamedTuple):
+    """Bytes of a slot.
+
+    Args:
+        version: they are of.
+        length: of the slot.
+        offset: of the bytes in it.
+        data: the bytes.
+        may_be_stale: too few servers were in reach to be sure that there is nothing newer.
+    """
+
+    version: VersionId
+    length: int
+    offset: int
+    data: bytes
+    may_be_stale: bool
+
+
+class Slots:
+    """Makes, reads and changes slots.
+
+    Args:
+        desk: what all stories share.
+    """
+
+    def __init__(self, desk: SlotDesk) -> None:
+        self._desk = desk
+        self._ctx = desk.ctx
+        self._memory = desk.memory
+        self._turns = Turns(desk.ctx)
+        self._writers: dict[SlotWrite, SlotWriter] = {}
+
+    # --- new ------------------------------------------------------------------------------------------------
+
+    async def create(self, contents: bytes, segment_size: int | None = None) -> SlotWrite:
+        """Make a slot.
+
+        Args:
+            contents: its first.
+            segment_size: another than that of the terms, in bytes.
+
+        Raises:
+            NotEnoughServers: too few servers took it. Nothing can be read of what others took.
+            Indefinite: contents that are too large for one message were written in part.
+        """
+        terms = self._desk.terms()
+        segment = (terms.segment_size if segment_size is None else segment_size) // terms.needed * terms.needed
+        shape = SlotShape(terms.needed, terms.total, max(terms.needed, segment), 0)
+        most = self._most(shape)
+        capability = await self._create(contents[:most], shape)
+        for offset in range(most, len(contents), most):
+            await self.update(capability, offset, contents[offset : offset + most])
+        return capability
+
+    async def _create(self, contents: bytes, shape: SlotShape) -> SlotWrite:
+        refused: dict[bytes, None] = {}
+        verdict = None
+        for _ in range(TRIES_TO_CREATE):
+            capability = SlotWrite(self._ctx.rng.randbytes(SEED_SIZE))
+            writer = self._writer(capability)
+            homes = self._homes(writer.reader.storage_index, shape.total, refused)
+            if not homes:
+                break
+            verdict = await self._found(writer, shape.grown(len(contents)), contents, homes)
+            if verdict.done:
+                return capability
+            refused |= dict.fromkeys(verdict.reasons)
+        reasons = () if verdict is None else verdict.reasons.values()
+        raise NotEnoughServers(verdict.taken if verdict else 0, shape.quorum, "; ".join(reasons))
+
+    def _homes(self, storage_index: bytes, total: int, refused: Mapping[bytes, None]) -> tuple[bytes, ...]:
+        """The first servers of the slot's order, over again where they are fewer than shares."""
+        order = [server.permutation_seed for server in self._desk.order(storage_index)]
+        order = [home for home in order if home not in refused]
+        return tuple(order[number % len(order)] for number in range(total)) if order else ()
+
+    async def _found(self, writer: SlotWriter, shape: SlotShape, contents: bytes, homes: tuple[bytes, ...]) -> Verdict:
+        """Offer the first version to these homes."""
+        index = writer.reader.storage_index
+        nothing = SlotVersion(1, bytes(HASH_SIZE), shape.grown(0), homes)
+        draft = Draft(self._desk, Holding(nothing, Hearing(), (), b"", b""), None)
+        revision = Revision.whole(contents)
+        prepared = await draft.code(writer, revision)
+        writing = Writing(self._desk, index, prepared.coded, draft.hearing)
+        parcels = Packing(self._desk, writer.reader, prepared.coded, draft.hearing).new()
+        verdict = await writing.send(parcels)
+        if verdict.done:
+            await remember(self._desk, index, draft.successor(prepared, revision, writing.settling))
+        return verdict
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    async def read(self, capability: SlotRead | SlotWrite, offset: int = 0, length: int | None = None) -> SlotContents:
+        """Bytes of the version that counts.
+
+        Args:
+            capability: of the slot.
+            offset: of the first byte.
+            length: how many; None: to the end.
+
+        Raises:
+            NotEnoughShares: too few good shares are in reach, or none as new as one that was seen before.
+            RolledBack: the servers show an older version than was seen before.
+            CorruptFile: whoever wrote the slot wrote nonsense.
+        """
+        reader = self._reader(capability)
+        for _ in range(TRIES_TO_READ):
+            try:
+                return await self._read(reader, offset, ALL if length is None else length)
+            except Superseded:
+                continue
+        raise NotEnoughShares(0, self._desk.terms().needed, ("the slot changes faster than it can be read",))
+
+    async def _read(self, reader: SlotReader, offset: int, length: int) -> SlotContents:
+        index = reader.storage_index
+        held = self._memory.holding(index)
+        known = held.version.identity if held is not None and held.contents is not None else None
+        inquiry = Inquiry(self._desk, reader, Wanted(offset, length, known))
+        choice = await inquiry.run()
+        shape = choice.version.shape
+        if held is not None and held.contents is not None and choice.version == held.version:
+            data = held.contents[offset : offset + length]
+        else:
+            segments = shape.segments(offset, length)
+            texts = await inquiry.texts(choice.version, segments)
+            joined = b"".join(texts[segment].plaintext for segment in segments)
+            start = offset - segments.start * shape.segment_size
+            data = joined[start : start + length]
+            self._keep_read(index, choice, inquiry, data)
+        return SlotContents(choice.version.identity, shape.length, offset, data, choice.may_be_stale)
+
+    def _keep_read(self, index: bytes, choice: Choice, inquiry: Inquiry, data: bytes) -> None:
+        """Keep small contents that were read whole, so that next time only the version is asked for."""
+        shape = choice.version.shape
+        held = self._memory.holding(index)
+        is_known = held is not None and held.version.identity >= choice.version.identity
+        if not choice.may_be_stale and len(data) == shape.length <= SMALL_CONTENTS and not is_known:
+            self._memory.hold(index, Holding(choice.version, inquiry.hearing, (), b"", data))
+
+    async def stream(self, capability: SlotRead | SlotWrite, offset: int = 0, length: int | None = None) -> SlotStream:
+        """The same, piece by piece and of one version, for what is too large to be held.
+
+        Raises:
+            NotEnoughShares, RolledBack: as ``read``.
+        """
+        reader = self._reader(capability)
+        wanted = Wanted(offset, ALL if length is None else length)
+        inquiry = Inquiry(self._desk, reader, wanted)
+        return SlotStream(inquiry, await inquiry.run(), wanted)
+
+    # --- changing -------------------------------------------------------------------------------------------
+
+    async def overwrite(self, capability: SlotWrite, contents: bytes, expected: VersionId | None = None) -> VersionId:
+        """Replace the contents. Contents too large for one message go in several versions, each a beginning of them.
+
+        Args:
+            capability: of the slot.
+            contents: the new ones.
+            expected: replace this version only.
+
+        Raises:
+            Conflict: another version counts than was expected, or others were always quicker. Nothing was changed.
+            Indefinite: it may have been written, or will be.
+            NotEnoughServers: too few homes are in reach. Nothing was changed.
+        """
+        shapes: list[SlotShape] = []
+
+        async def revise(draft: Draft) -> Revision:
+            if expected is not None and draft.version.identity != expected:
+                raise Conflict("the slot has changed since it was read")
+            shapes[:] = [draft.version.shape]
+            return Revision.whole(contents[: self._most(draft.version.shape)])
+
+        version = await self.modify(capability, revise)
+        most = self._most(shapes[0])
+        for offset in range(most, len(contents), most):
+            version = await self.update(capability, offset, contents[offset : offset + most])
+        return version
+
+    async def update(self, capability: SlotWrite, offset: int, data: bytes) -> VersionId:
+        """Put data into the contents at an offset; what lies beyond the old end grows. The rest is not touched.
+
+        Raises:
+            Conflict, Indefinite, NotEnoughServers: as ``overwrite``.
+        """
+
+        async def revise(draft: Draft) -> Revision:
+            return Revision(offset, data, max(draft.version.shape.length, offset + len(data)))
+
+        return await self.modify(capability, revise, Wanted(offset, len(data), writing=True, everywhere=True))
+
+    async def modify(self, capability: SlotWrite, revise: Revise, wanted: Wanted = VERSION_ONLY) -> VersionId:
+        """Change the contents by a function of them, which may be called several times.
+
+        Args:
+            capability: of the slot.
+            revise: says what is to be changed. Contents that have the change already, it leaves alone.
+            wanted: what it will need.
+
+        Returns:
+            The version that has the change.
+
+        Raises:
+            Conflict: others were always quicker. Nothing was changed.
+            Indefinite: it may have been written, or will be.
+            NotEnoughServers: too few homes are in reach. Nothing was changed.
+            NotEnoughShares, RolledBack, CorruptFile: the contents can't be read.
+            TahoeError: whatever ``revise`` raises about the version that counts.
+        """
+        writer = self._writer(capability)
+        async with self._turns.of(writer.reader.storage_index):
+            return await Change(self._desk, writer, revise, wanted).run()
+
+    # --- helpers --------------------------------------------------------------------------------------------
+
+    def _most(self, shape: SlotShape) -> int:
+        """Bytes of contents whose blocks fit one message to each home."""
+        return (
+            max(1, self._desk.terms().payload // (shape.segment_size // shape.needed + BLOCK_BYTES))
+            * shape.segment_size
+        )
+
+    def _writer(self, capability: SlotWrite) -> SlotWriter:
+        """The keys of a write cap, kept because they take a while to derive."""
+        if capability not in self._writers:
+            if len(self._writers) >= WRITERS_KEPT:
+                self._writers.clear()
+            self._writers[capability] = capability.writer
+        return self._writers[capability]
+
+    def _reader(self, capability: SlotRead | SlotWrite) -> SlotReader:
+        return self._writer(capability).reader if isinstance(capability, SlotWrite) else capability.reader
+
+
+class SlotStream:
+    """Contents of one version, as an async iterator of pieces.
+
+    Args:
+        inquiry: that brings them.
+        choice: the version.
+        wanted: which part.
+
+    Attributes:
+        version: that is read.
+        may_be_stale: whether there may be a newer one.
+
+    Raises:
+        NotEnoughShares, CorruptFile: while iterating.
+        Superseded: while iterating: somebody has changed what was still to come.
+    """
+
+    def __init__(self, inquiry: Inquiry, choice: Choice, wanted: Wanted) -> None:
+        self._inquiry = inquiry
+        self.version = choice.version
+        self.may_be_stale = choice.may_be_stale
+        self._offset = wanted.offset
+        self._end = min(wanted.offset + wanted.length, choice.version.shape.length)
+
+    @property
+    def length(self) -> int:
+        """Bytes that are still to come."""
+        return max(0, self._end - self._offset)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.length:
+            raise StopAsyncIteration
+        shape = self.version.shape
+        segments = shape.segments(self._offset, min(self.length, STREAM_BYTES))
+        texts = await self._inquiry.texts(self.version, segments)
+        joined = b"".join(texts[segment].plaintext for segment in segments)
+        start = self._offset - segments.start * shape.segment_size
+        piece = joined[start : start + self.length]
+        self._inquiry.forget(self.version, segments)
+        self._offset += len(piece)
+        return piece
+
+
+class Turns:
+    """Lets the stories of one client change a slot one after the other, in the order in which they came.
+
+    Args:
+        ctx: of the client.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._waiting: dict[bytes, deque[Queue[None]]] = {}
+
+    def of(self, storage_index: bytes) -> Turn:
+        """A turn at this slot, to be used with ``async with``."""
+        return Turn(self._ctx, self._waiting, storage_index)
+
+
+class Turn:
+    """One turn at a slot."""
+
+    def __init__(self, ctx: Context, waiting: dict[bytes, deque[Queue[None]]], storage_index: bytes) -> None:
+        self._ctx = ctx
+        self._waiting = waiting
+        self._index = storage_index
+
+    async def __aenter__(self) -> None:
+        line = self._waiting.get(self._index)
+        if line is None:
+            self._waiting[self._index] = deque()
+            return
+        call: Queue[None] = self._ctx.queue()
+        line.append(call)
+        try:
+            await call.get()
+        except BaseException:
+            if call in line:
+                line.remove(call)
+            else:
+                self._pass_on()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        line = self._waiting[self._index]
+        if line:
+            line.popleft().put_nowait(None)
+        else:
+            del self._waiting[self._index]
