@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 from tahoe.actors import coding
 from tahoe.actors.reading import read_shares
+from tahoe.actors.slotkeeping import read_slot, write_slot
 from tahoe.sim.phantom import Patchwork, Phantom
 from tahoe.storage.disk import DiskStore
+from tahoe.storage.diskslots import DiskSlotStore
 from tahoe.storage.faulty import FaultyStore
 from tahoe.storage.memory import MemoryStore
+from tahoe.storage.memoryslots import MemorySlotStore
 
 HOP = 33e-6
 """To a thread and back."""
@@ -97,5 +100,15 @@ def _register_storage() -> None:
         register_price(kind.scrub, Price(call=1e-3))
 
 
+def _register_slots() -> None:
+    """A change costs its proof and one sync, be it of a new slot or an old one; contents are small."""
+    register_price(read_slot, Price(call=100e-6))
+    register_price(write_slot, Price(call=300e-6, wait=SYNC))
+    for kind in (MemorySlotStore, DiskSlotStore):
+        register_price(kind.add_lease, Price(wait=SYNC))
+        register_price(kind.scrub, Price(call=1e-3))
+
+
 _register_coding()
 _register_storage()
+_register_slots()
