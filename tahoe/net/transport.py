@@ -12,9 +12,11 @@ speed (550-650 MB/s either way): a small packet takes 9 ms (95 %: 17) on the sam
 waiting, 25 ms (95 %: 50) with 8 MB waiting, and 1.2 ms (95 %: 5) on one of its own.
 
 QoS 0, clean sessions, nothing retained but presence: whatever is on its way when a connection ends is
-lost, and the sessions above send it again. Small packets sent while there is no broker wait a little. Both connections come and go together; a loss of either is
-followed by a new attempt at the same broker, then at the next, with growing pauses that differ from node
-to node, so that a broker which comes back is not trampled down.
+lost, and the sessions above send it again. Small packets sent while there is no broker wait a little. Both
+connections come and go together; a loss of either is followed by a new attempt at the same broker, then at the next,
+with growing pauses that differ from node to node, so that a broker which comes back is not trampled down.
+
+Before a node takes up its work it finds out how large a packet the broker carries, so that no transfer has to.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from tahoe.net.connection import Connection, Farewell, Loss, new_client_id
 from tahoe.net.logs import NodeLog
 from tahoe.net.outbox import Letter, Outbox
 from tahoe.net.packets import SMALLEST_LIMIT, PacketLimit
+from tahoe.net.probe import Gauge
 from tahoe.net.topics import BULK, CHANNELS, CONTROL
 from tahoe.protocol import NodeId
 from tahoe.session.identity import Identity
@@ -43,6 +46,9 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 30.0
 STEADY_SECONDS: Final = 10.0
 """A connection that stood for so long makes the next pause a short one again."""
+
+GAUGE_SECONDS: Final = 2.0
+"""How long everything else waits until it is known how large a packet the broker carries; on a slow line work begins."""
 
 MOST_UNSENT: Final = 64 * 1024 * 1024
 """Bytes that may wait for a connection's socket; packets beyond are dropped, and sent again by sessions."""
@@ -139,6 +145,7 @@ class Transport:
         self._receiver = receiver
         self._log = log
         self._limit = PacketLimit(limits.packet_bytes)
+        self._gauge: Gauge | None = None
         self._connections: dict[str, Connection] = {}
         self._client_ids = {channel: new_client_id() for channel in CHANNELS}
         self._sent_up_to: dict[tuple[NodeId, str], int] = {}
@@ -214,7 +221,8 @@ class Transport:
     def _came(self, topic: str, payload: bytes) -> None:
         match topics.parse(topic):
             case topics.Arrival(channel, sender):
-                self._receiver.packet_came(sender, channel, payload)
+                if sender != self.station.node or not self._gauge or not self._gauge.took(payload):
+                    self._receiver.packet_came(sender, channel, payload)
             case None:
                 self.dropped["unknown-topic"] += 1
             case node if node == self.station.node:
@@ -269,12 +277,15 @@ class Transport:
             for channel in CHANNELS:
                 await self._join(connections[channel], channel)
             since = time.monotonic()
-            self._joined(broker, connections)
-            loss = await _first_loss(connections)
-            self._lost(broker, loss)
+            loss = asyncio.create_task(_first_loss(connections))
+            await self._measure(connections[BULK], loss)
+            if not loss.done():
+                self._joined(broker, connections)
+            self._lost(broker, await loss)
             return since
         finally:
             self._connections = {}
+            self._gauge = None
             self._up.clear()
             for connection in connections.values():
                 await connection.close()
@@ -289,12 +300,24 @@ class Transport:
             filters.append(topics.presence_of_all(self.station.grid_id))
         await connection.subscribe(filters)
 
+    async def _measure(self, bulk: Connection, loss: asyncio.Task[Loss]) -> None:
+        """Find out how large a packet may be; for a while, or until the connection is lost."""
+        self._limit.doubt()
+        if bulk.packet_limit is not None and self._limit.told(bulk.packet_limit):
+            self._tell_limit()
+        node = self.station.node
+        topic = topics.packets(self.station.grid_id, node, BULK, node)
+        self._gauge = Gauge(self._limit, lambda packet: bulk.send(topic, packet), self._tell_limit)
+        self._gauge.ask()
+        done = asyncio.create_task(self._gauge.done.wait())
+        try:
+            await asyncio.wait((done, loss), timeout=GAUGE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            done.cancel()
+
     def _joined(self, broker: BrokerEntry, connections: dict[str, Connection]) -> None:
         self._connections = connections
         self._sent_up_to.clear()
-        told = connections[BULK].packet_limit
-        if told is not None and self._limit.told(told):
-            self._tell_limit(broker)
         self._leave_presence(self.station.online)
         self._note(broker, connected=True, problem="")
         self._up.set()
@@ -303,18 +326,19 @@ class Transport:
         self._receiver.connected()
 
     def _lost(self, broker: BrokerEntry, loss: Loss) -> None:
+        was_up = self._up.is_set()
         if not self.unsent():
             self._limit.prove(time.monotonic())
         self._connections = {}
         self._note(broker, connected=False, problem=f"{broker.url}: connection lost ({loss.reason})")
         if self._limit.lost(too_large=loss.too_large):
-            self._tell_limit(broker)
-        self._receiver.disconnected()
+            self._tell_limit()
+        if was_up:
+            self._receiver.disconnected()
 
-    def _tell_limit(self, broker: BrokerEntry) -> None:
+    def _tell_limit(self) -> None:
         self._log.warning(
             "the broker refuses large packets; sending smaller ones. Set message_size in [network] to start with those",
-            broker=broker.url,
             message_size=self._limit.bytes,
         )
         self._receiver.limit_fell(self._limit.bytes)

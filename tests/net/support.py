@@ -60,6 +60,10 @@ class Mosquitto:
             time.sleep(0.01)
         return False
 
+    def set(self, *lines):
+        """Give it another configuration, before it starts again."""
+        self._lines = lines
+
     def kill(self):
         """End it as a power cut would."""
         self._child.kill()

@@ -80,3 +80,31 @@ def test_a_told_limit_only_ever_lowers_ours():
     assert limit.told(100_000)
     assert limit.bytes == 100_000 - PACKET_OVERHEAD
     assert not limit.told(200_000)
+
+
+def test_a_packet_that_came_back_has_proven_its_size_until_the_next_connection():
+    limit = PacketLimit(LARGE)
+    limit.doubt()
+    assert not limit.proven
+    limit.sent(0.0, LARGE)
+    limit.carried(LARGE)
+    assert limit.proven
+    for _ in range(3):
+        assert not lose(limit)
+    limit.doubt()
+    assert not limit.proven
+
+
+def test_packets_that_do_not_come_back_lower_the_limit_until_one_does():
+    limit = PacketLimit(LARGE)
+    assert [limit.vanished(LARGE), limit.vanished(LARGE)] == [False, True]
+    assert not limit.vanished(limit.bytes)
+    limit.carried(limit.bytes)
+    assert limit.proven
+    assert limit.bytes == LARGE // 4
+
+
+def test_a_limit_as_small_as_every_brokers_needs_no_proof():
+    limit = PacketLimit(SMALLEST_LIMIT)
+    limit.doubt()
+    assert limit.proven

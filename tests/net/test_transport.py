@@ -267,18 +267,37 @@ async def test_a_broker_of_mqtt_5_tells_its_packet_limit(tmp_path):
     broker.kill()
 
 
-async def test_a_broker_that_refuses_large_packets_without_a_word_gets_smaller_ones(tmp_path):
-    broker = Mosquitto(tmp_path, "allow_anonymous true", "max_packet_size 100000")
+@pytest.mark.parametrize("option", ["max_packet_size", "message_size_limit"], ids=["hangs up", "drops"])
+async def test_a_broker_that_refuses_large_packets_without_a_word_gets_smaller_ones(option, tmp_path):
+    broker = Mosquitto(tmp_path, "allow_anonymous true", f"{option} 100000")
     async with End("alice", broker.entry(), packet_bytes=512 * 1024) as alice:
-        async with asyncio.timeout(PATIENCE):
-            while not alice.listener.packets:
-                await alice.connected()
-                alice.transport.send(alice.node, "bulk", bytes(alice.transport.packet_bytes))
-                await asyncio.sleep(0.05)
+        await alice.connected()
         assert alice.listener.limits == [128 * 1024, 32 * 1024]
-        assert alice.listener.losses == 4
-        await reaches(alice, alice, bytes(1000), "in")
+        assert alice.transport.packet_bytes == 32 * 1024
+        assert (alice.listener.connections, alice.listener.losses) == (1, 0)
+        await reaches(alice, alice, bytes(32 * 1024), "bulk")
+        assert len(alice.listener.packets) == 1
     broker.kill()
+
+
+async def test_a_broker_that_comes_back_with_a_lower_limit_is_measured_anew(mosquitto):
+    async with End("alice", mosquitto.entry(), packet_bytes=512 * 1024) as alice:
+        await alice.connected()
+        assert alice.transport.packet_bytes == 512 * 1024
+        mosquitto.kill()
+        mosquitto.set("allow_anonymous true", "message_size_limit 200000")
+        await alice.listener.until(lambda listener: listener.losses == 1)
+        mosquitto.start()
+        await alice.listener.until(lambda listener: listener.connections == 2)
+        assert alice.transport.packet_bytes == 128 * 1024
+
+
+async def test_a_line_too_slow_for_the_question_does_not_keep_a_node_from_its_work(mosquitto, monkeypatch):
+    monkeypatch.setattr("tahoe.net.transport.GAUGE_SECONDS", 0.0)
+    async with End("alice", mosquitto.entry()) as alice:
+        await alice.connected()
+        await reaches(alice, alice, bytes(500_000), "bulk")
+        assert alice.listener.limits == []
 
 
 # --- presence --------------------------------------------------------------------------------------------
