@@ -29,6 +29,9 @@ from tahoe.errors import Conflict, Indefinite, NotEnoughServers, NotEnoughShares
 MEND_BYTES = 256 * 1024
 """Slots up to this size are read whole to bring up positions that have fallen behind."""
 
+TRIES_WITHOUT_RIVAL = 3
+"""How often homes are asked that refuse, or don't answer, though nobody has changed anything."""
+
 VERSION_ONLY = Wanted(length=0, writing=True)
 """What a writer asks for who may need nothing of the contents."""
 
@@ -85,8 +88,17 @@ class Change:
             self._desk.memory.drop(self._index)
             self._attempts.append(verdict)
             draft = None
+            if self._is_turned_away():
+                raise self._judged(
+                    NotEnoughServers(verdict.taken, verdict.version.shape.quorum, "; ".join(verdict.reasons.values()))
+                )
             await self._pause()
         raise self._judged(Conflict("others were always quicker to change it"))
+
+    def _is_turned_away(self) -> bool:
+        """Whether there are no rivals, and yet too few homes take anything: they are full, say."""
+        last = self._attempts[-TRIES_WITHOUT_RIVAL:]
+        return len(last) == TRIES_WITHOUT_RIVAL and not any(attempt.rivals for attempt in last)
 
     async def _attempt(self, draft: Draft) -> Verdict | None:
         """Revise, code, write; None: there is nothing to write."""

@@ -40,7 +40,7 @@ class Keeper(Protocol):
         """Those of the segments that can't be decoded yet."""
 
     def sound_shares(self, version: SlotVersion) -> dict[bytes, list[int]]:
-        """Which sound shares of a version each home has, as far as is known now."""
+        """Which sound shares of a version each home has or, if it has not been heard, should have."""
 
 
 @dataclass(slots=True, eq=False)

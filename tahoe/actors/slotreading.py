@@ -85,10 +85,12 @@ class Inquiry:
         self._reader = reader
         self._index = reader.storage_index
         self._wanted = wanted
+        self._seen: SlotVersion | None = None
         self._versions: dict[VersionId, _Version] = {}
         self._asked: dict[bytes, None] = {}
         self._due: dict[bytes, bool] = {}
         """Homes that have not answered, and whether they will bring blocks."""
+        self._silent: dict[bytes, None] = {}
         self._reasons: dict[str, str] = {}
         self.hearing = Hearing()
 
@@ -101,11 +103,11 @@ class Inquiry:
             NotEnoughShares: nothing can be recovered, or nothing as new as was seen before.
             RolledBack: servers in quorum show an older version than was seen before.
         """
-        seen = await self._desk.memory.newest(self._index)
+        self._seen = await self._desk.memory.newest(self._index)
         async with AskEach[Server, SlotRead](self._ctx, timeout=self._patience.question) as outcomes:
-            self._ask_first(outcomes, seen)
+            self._ask_first(outcomes)
             await self._listen(outcomes)
-        choice = self._judge(seen)
+        choice = self._judge()
         if not choice.may_be_stale:
             await self._desk.memory.note(self._index, choice.version)
         return choice
@@ -130,7 +132,9 @@ class Inquiry:
                 self._ask_missing(outcomes)
 
     def _is_certain(self) -> bool:
-        return self.hearing.choice() is not None
+        """Whether it is known what counts. Something older than was seen is no answer as long as there are others to ask."""
+        choice = self.hearing.choice()
+        return choice is not None and (self._seen is None or choice.version.identity >= self._seen.identity)
 
     def _expects_more(self) -> bool:
         """Whether something is still due that spares another round."""
@@ -143,7 +147,8 @@ class Inquiry:
         shape = choice.version.shape
         return bool(self.lacking(choice.version, shape.segments(self._wanted.offset, self._wanted.length)))
 
-    def _judge(self, seen: SlotVersion | None) -> Choice:
+    def _judge(self) -> Choice:
+        seen = self._seen
         choice = self.hearing.best_effort()
         if choice is not None and (seen is None or choice.version.identity >= seen.identity):
             return choice
@@ -169,7 +174,8 @@ class Inquiry:
 
     # --- asking ---------------------------------------------------------------------------------------------
 
-    def _ask_first(self, outcomes: AskEach[Server, SlotRead], seen: SlotVersion | None) -> None:
+    def _ask_first(self, outcomes: AskEach[Server, SlotRead]) -> None:
+        seen = self._seen
         if seen is None:
             total = self._desk.terms().total
             first = self._desk.order(self._index)[:total]
@@ -220,6 +226,7 @@ class Inquiry:
         home = server.permutation_seed
         self._due.pop(home, None)
         if isinstance(outcome, (Refused, Unanswered)):
+            self._silent[home] = None
             self._reasons[server.label] = f"{server.label}: {outcome}"
             return
         shares = await self._ctx.compute(prove_shares, self._index, outcome)
@@ -297,10 +304,13 @@ class Inquiry:
         return [each for each in segments if each not in kept.texts and len(kept.blocks.get(each, ())) < needed]
 
     def sound_shares(self, version: SlotVersion) -> dict[bytes, list[int]]:
-        """Which sound shares of a version each home has, as far as is known now."""
+        """Which sound shares of a version each home has or, if it has not been heard, should have."""
         found: dict[bytes, list[int]] = {}
         for number, homes in self.hearing.holders(version.identity).items():
             for home in homes:
+                found.setdefault(home, []).append(number)
+        for number, home in enumerate(version.homes):
+            if home not in self.hearing.heard and home not in self._silent:
                 found.setdefault(home, []).append(number)
         return found
 

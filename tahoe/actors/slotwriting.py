@@ -52,12 +52,14 @@ class Verdict(NamedTuple):
         version: that was written.
         taken: positions that have it.
         unknown: positions that may have it, or get it yet.
+        rivals: positions that had something else than was thought.
         reasons: why others don't, by home.
     """
 
     version: SlotVersion
     taken: int
     unknown: int
+    rivals: int
     reasons: Mapping[bytes, str]
 
     @property
@@ -169,6 +171,7 @@ class Writing:
         self._ballot = Ballot(coded.version)
         self._unknown: dict[Position, None] = {}
         """Positions that may have the version or get it, though they have not said so."""
+        self._rivals = 0
         self._reasons: dict[bytes, str] = {}
         self.settling: Queue[None] = desk.ctx.queue()
 
@@ -240,7 +243,7 @@ class Writing:
 
     def _verdict(self) -> Verdict:
         taken = len(self._ballot.taken)
-        return Verdict(self._coded.version, taken, len(self._unknown), self._explained())
+        return Verdict(self._coded.version, taken, len(self._unknown), self._rivals, self._explained())
 
     def _take(self, batch: Batch, outcome: SlotWritten | Failure) -> None:
         if isinstance(outcome, (Refused, Unanswered)):
@@ -266,6 +269,7 @@ class Writing:
         if outcome.outcome == DAMAGED:
             self._hearing.unsound[place.home, place.number] = DAMAGED
         else:
+            self._rivals += 1
             self._learn(place, checked_version(self._index, outcome.signed))
 
     def _learn(self, place: Position, carried: SlotVersion | None) -> None:
