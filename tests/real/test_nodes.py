@@ -9,6 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tahoe.net.mosquitto import find_mosquitto
 from tests.real.grid import BROKER, CLIENT_NAME, MEGABYTE, RealGrid, until
 from tests.real.large import carry
 
@@ -18,30 +21,27 @@ def _tahoe(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=100, check=False)
 
 
-def test_a_broker_that_refuses_large_packets_still_carries_files(tmp_path):
+@pytest.mark.parametrize("option", ["max_packet_size", "message_size_limit"], ids=["hangs up", "drops"])
+def test_a_broker_that_refuses_large_packets_carries_files_in_smaller_ones(option, tmp_path):
     with RealGrid(tmp_path / "grid") as grid:
-        broker = grid.plan.root / BROKER
         grid.make()
-        configuration = broker / "mosquitto.conf"
-        until(configuration.exists, "the broker's configuration")
         grid.kill_broker()
         until(lambda: not grid.is_broker_up(), "the broker is gone")
         limited = tmp_path / "limited.conf"
-        limited.write_text(configuration.read_text() + "\nmax_packet_size 100000\n")
-        process = subprocess.Popen(
-            ["mosquitto", "-c", str(limited)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        limited.write_text(f"{(grid.plan.root / BROKER / 'mosquitto.conf').read_text()}\n{option} 100000\n")
+        program = find_mosquitto()
+        assert program is not None
+        broker = subprocess.Popen([program, "-c", str(limited)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             until(grid.is_broker_up, "the broker with the limit runs")
             grid.start_nodes()
-            data = os.urandom(3_000_000)
-            outcomes = [grid.gateway.ask("PUT", "/uri", data) for _ in range(4)]
-            stored = next(outcome for outcome in outcomes if outcome.status in (200, 201))
-            assert grid.gateway.get(stored.text.strip()) == data
+            data = os.urandom(3 * MEGABYTE)
+            assert grid.gateway.get(grid.gateway.put(data)) == data
         finally:
             grid.stop()
-            process.terminate()
-            process.wait()
+            broker.terminate()
+            broker.wait()
+        grid.check_logs()
 
 
 def test_memory_does_not_grow_with_the_file_nor_with_a_reader_who_stalls(tmp_path):
