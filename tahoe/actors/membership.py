@@ -103,6 +103,7 @@ class Membership(Actor):
     async def start(self) -> None:
         """Read the cached roster, then keep joined for ever."""
         await self.ledger.load()
+        self._servers = None
         for contact in self._introducers:
             self.ctx.meet(contact.node, contact.exchange_key)
             self.ctx.spawn(self._stay_joined(contact))
