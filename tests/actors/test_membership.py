@@ -118,7 +118,7 @@ def test_forged_announcements_are_dropped_and_counted(grid):
     forged = bytearray(genuine)
     forged[-1] ^= 1
     known = len(member.announcements())
-    grid.tell(member.receive(grid.servers[0].name, RosterChanged((bytes(forged), b"junk"))))
+    grid.run(member.receive(grid.servers[0].name, RosterChanged((bytes(forged), b"junk"))))
     assert len(member.announcements()) == known
     assert member.ledger.dropped["forged-announcement"] == 2
 
@@ -132,12 +132,12 @@ def test_statements_count_only_when_the_grid_key_signed_them_and_only_the_newest
         return sign_statement(key, GridStatement(ENCODING_STATEMENT, sequence, encode_encoding(encoding), False))
 
     forged = statement(theirs, 99, Encoding(1, 1, 1))
-    grid.tell(member.receive(grid.servers[0].name, RosterChanged((), (forged,))))
+    grid.run(member.receive(grid.servers[0].name, RosterChanged((), (forged,))))
     assert member.encoding() == Encoding(3, 7, 10)
 
     ledger = Ledger(member.ctx, theirs.public_key)
     newer, older = statement(theirs, 3, Encoding(2, 3, 4)), statement(theirs, 2, Encoding(1, 1, 2))
-    news = grid.tell(ledger.learn((), (newer, older)))
+    news = grid.run(ledger.learn((), (newer, older)))
     assert news.statements == (newer,)
     assert ledger.dropped["stale-statement"] == 1
 
