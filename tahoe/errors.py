@@ -118,6 +118,18 @@ class Conflict(TahoeError):
     """Somebody else changed the same thing first; yours was not done. Look at what is there now, and decide anew."""
 
 
+class ChildExists(Conflict):
+    """The directory has a child of this name already, and it was not to be replaced. Nothing was changed."""
+
+
+class NoSuchChild(TahoeError):
+    """The directory has no child of this name. Look at what it has; names are told apart by case."""
+
+
+class NotADirectory(TahoeError):
+    """The path leads through something, or to something, that is no directory. Look at what is there."""
+
+
 class Indefinite(TahoeError):
     """A change may have been made or not: too few servers said that they have it. Look, or make it again."""
 

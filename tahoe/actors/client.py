@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from tahoe.actors.directories import Directories, Files
 from tahoe.actors.download import Download, ReadingRoom, Span
 from tahoe.actors.membership import Membership
 from tahoe.actors.slots import SlotDesk, SlotMemory, Slots, SlotTerms
 from tahoe.actors.terms import Limits, Patience, UploadOrder, ignore_progress
-from tahoe.actors.upload import Source, UploadResult, upload
+from tahoe.actors.upload import BytesSource, Source, UploadResult, upload
 from tahoe.codec.capability import ImmutableRead, Literal
 from tahoe.context import Actor, Context
 from tahoe.policy.placement import SPREAD, PlacementPolicy
@@ -52,6 +53,7 @@ class Client(Actor):
 
     Attributes:
         slots: makes, reads and changes mutable files.
+        directories: lists and edits directories.
     """
 
     role = CLIENT
@@ -61,6 +63,7 @@ class Client(Actor):
         self.membership = membership
         self.terms = terms
         self.slots = Slots(SlotDesk(ctx, membership.servers, terms.lease_master, self._slot_terms, SlotMemory(ctx)))
+        self.directories = Directories(ctx, self.slots, Files(self.read_whole, self.store_whole))
 
     def _slot_terms(self) -> SlotTerms:
         """Those configured, or the grid's; with messages as large as the network takes them now."""
@@ -94,6 +97,15 @@ class Client(Actor):
             progress=progress,
         )
         return await upload(self.ctx, self.membership.servers(), order, source)
+
+    async def store_whole(self, contents: bytes, convergence: bytes | None) -> ImmutableRead | Literal:
+        """Store bytes in memory; see ``upload``."""
+        return (await self.upload(BytesSource(contents), convergence)).capability
+
+    async def read_whole(self, capability: ImmutableRead | Literal) -> bytes:
+        """Fetch a file into memory; see ``Download``."""
+        async with self.download(capability) as chunks:
+            return b"".join([chunk async for chunk in chunks])
 
     def download(self, capability: ImmutableRead | Literal, offset: int = 0, length: int | None = None) -> Download:
         """Fetch a file or a part of it; to be used with ``async with``, see ``Download``."""

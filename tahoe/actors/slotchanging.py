@@ -32,7 +32,7 @@ MEND_BYTES = 256 * 1024
 TRIES_WITHOUT_RIVAL = 3
 """How often homes are asked that refuse, or don't answer, though nobody has changed anything."""
 
-VERSION_ONLY = Wanted(length=0, writing=True)
+VERSION_ONLY = Wanted(length=0, edges=True, writing=True)
 """What a writer asks for who may need nothing of the contents."""
 
 Revise = Callable[[Draft], Awaitable[Revision | None]]

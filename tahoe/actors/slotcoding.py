@@ -263,6 +263,11 @@ def differing_segments(old: SparseTree, new: SparseTree) -> list[int]:
     return found
 
 
+def has_edge(tree: SparseTree) -> bool:
+    """Whether the last leaf, and so what lies beside it, is known."""
+    return not tree.leaf_count or (0, tree.leaf_count - 1) in tree.nodes
+
+
 def edge_of(tree: SparseTree) -> SparseTree:
     """As much of a tree as whoever appends to it needs."""
     if not tree.leaf_count:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tahoe.actors.slotcoding import CodedVersion, SaltedText, VersionOrder, edge_of, encode_version
 from tahoe.actors.slotmemory import SMALL_CONTENTS, SMALL_TREE, Hearing, Holding
-from tahoe.actors.slotreading import Inquiry
+from tahoe.actors.slotreading import Inquiry, Known
 from tahoe.actors.slotterms import SlotDesk
 from tahoe.codec.merkle import BadHash
 from tahoe.codec.slot import SALT_SIZE, SlotShape, SlotVersion, SlotWriter, SparseTree
@@ -124,8 +124,12 @@ class Draft:
         """Whether the servers have just been asked."""
         return self._inquiry is not None
 
-    async def contents(self, head: SlotVersion | None = None) -> bytes:
+    async def contents(self, head: SlotVersion | None = None, known: Known | None = None) -> bytes:
         """The whole contents of the base, or of another head.
+
+        Args:
+            head: one of ``heads``; None: the base.
+            known: contents that need not be fetched.
 
         Raises:
             Stale: nothing in hand has them.
@@ -134,10 +138,11 @@ class Draft:
         head = self.version if head is None else head
         if head == self.version and self._holding.contents is not None:
             return self._holding.contents
+        if known is not None and head == known.version:
+            return known.contents
         if self._inquiry is None:
             raise Stale("the contents are not in hand")
-        texts = await self._inquiry.texts(head, range(head.shape.segment_count))
-        return b"".join(text.plaintext for text in texts.values())
+        return await self._inquiry.contents(head, known)
 
     def tree(self, version: SlotVersion, number: int) -> SparseTree | None:
         """What is known of the block tree of a share of any version."""

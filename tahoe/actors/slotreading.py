@@ -13,12 +13,19 @@ a sound share (``slotfetching.py``). A server that lies is told so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tahoe.actors.servers import Server
-from tahoe.actors.slotcoding import ProvenShare, SaltedText, SegmentPieces, decode_segments, prove_shares
+from tahoe.actors.slotcoding import (
+    ProvenShare,
+    SaltedText,
+    SegmentPieces,
+    decode_segments,
+    differing_segments,
+    prove_shares,
+)
 from tahoe.actors.slotfetching import SlotFetch
 from tahoe.actors.slotmemory import Hearing
 from tahoe.actors.slotterms import SlotDesk
@@ -39,6 +46,14 @@ class Superseded(TahoeError):
     """The version that is being read has been replaced meanwhile. Read anew."""
 
 
+class Known(NamedTuple):
+    """A version whose contents are known, and what is known of its block trees: enough to see what has changed since."""
+
+    version: SlotVersion
+    contents: bytes
+    trees: Mapping[int, SparseTree]
+
+
 class Wanted(NamedTuple):
     """What an inquiry is after.
 
@@ -46,15 +61,26 @@ class Wanted(NamedTuple):
         offset: of the part of the contents that is wanted.
         length: of that part.
         known: a version whose contents are known: of a share that carries it no blocks are sent.
-        writing: whoever writes wants to hear all homes, and the edges of their trees.
+        edges: the edges of block trees as well.
+        writing: whoever writes wants to hear all homes.
         everywhere: he even wants the blocks of all homes, to know what lies beside them in their trees.
     """
 
     offset: int = 0
     length: int = ALL
     known: VersionId | None = None
+    edges: bool = False
     writing: bool = False
     everywhere: bool = False
+
+    @classmethod
+    def since(cls, known: Known | None, *, writing: bool = False) -> Wanted:
+        """All contents; if only something was appended to those that are known, in one round."""
+        if known is None:
+            return cls(edges=True, writing=writing)
+        shape = known.version.shape
+        tail = max(0, shape.segment_count - 1) * shape.segment_size
+        return cls(tail, known=known.version.identity, edges=True, writing=writing)
 
 
 @dataclass(slots=True)
@@ -216,7 +242,7 @@ class Inquiry:
         room = min(self._desk.terms().payload, FIRST_ROOM) if with_blocks else 0
         known = None if wanted.known is None else VersionName(*wanted.known)
         length = wanted.length if with_blocks else 0
-        request = ReadSlot(self._index, wanted.offset, length, room, known, wanted.writing)
+        request = ReadSlot(self._index, wanted.offset, length, room, known, wanted.edges)
         outcomes.add(Errand(server, server.address, request))
 
     # --- hearing --------------------------------------------------------------------------------------------
@@ -292,6 +318,30 @@ class Inquiry:
             salt = next(iter(piece.blocks.values())).salt
             kept.texts[piece.segment] = SaltedText(salt, plaintext)
         return {segment: kept.texts[segment] for segment in segments}
+
+    async def contents(self, version: SlotVersion, known: Known | None = None) -> bytes:
+        """The whole contents of a version; of what is known already only what has changed is fetched.
+
+        Raises:
+            NotEnoughShares, Superseded, CorruptFile: as ``texts``.
+        """
+        if known is not None and known.version == version:
+            return known.contents
+        same = 0 if known is None else self._unchanged(version, known)
+        texts = await self.texts(version, range(same, version.shape.segment_count))
+        before = b"" if known is None else known.contents[: same * version.shape.segment_size]
+        return b"".join((before, *(text.plaintext for text in texts.values())))
+
+    def _unchanged(self, version: SlotVersion, known: Known) -> int:
+        """How many segments at the beginning are certainly those of a version that is known."""
+        if version.shape.grown(0) != known.version.shape.grown(0):
+            return 0
+        trees = self._of(version).trees
+        for number in trees:
+            if number in known.trees:
+                changed = differing_segments(known.trees[number], trees[number])
+                return changed[0] if changed else version.shape.segment_count
+        return 0
 
     def forget(self, version: SlotVersion, segments: Iterable[int]) -> None:
         """These have been given away."""

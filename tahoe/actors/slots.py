@@ -15,14 +15,15 @@ which nothing was heard may have been made.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from tahoe.actors.slotchanging import VERSION_ONLY, Change, Revise, remember
+from tahoe.actors.slotcoding import edge_of, has_edge
 from tahoe.actors.slotdraft import Draft, Revision
 from tahoe.actors.slotmemory import SMALL_CONTENTS, Hearing, Holding, SlotMemory
-from tahoe.actors.slotreading import ALL, Inquiry, Superseded, Wanted
+from tahoe.actors.slotreading import ALL, Inquiry, Known, Superseded, Wanted
 from tahoe.actors.slotterms import SlotDesk, SlotPatience, SlotTerms
 from tahoe.actors.slotwriting import BLOCK_BYTES, Packing, Verdict, Writing
 from tahoe.codec.capability import SlotRead, SlotWrite
@@ -32,7 +33,19 @@ from tahoe.context import Context, Queue
 from tahoe.errors import Conflict, NotEnoughServers, NotEnoughShares
 from tahoe.policy.register import Choice
 
-__all__ = ["Draft", "Revision", "SlotContents", "SlotDesk", "SlotMemory", "SlotPatience", "SlotTerms", "Slots"]
+__all__ = [
+    "Draft",
+    "Known",
+    "Look",
+    "Revision",
+    "SlotContents",
+    "SlotDesk",
+    "SlotMemory",
+    "SlotPatience",
+    "SlotStream",
+    "SlotTerms",
+    "Slots",
+]
 
 TRIES_TO_READ = 5
 """How often a reader begins anew because his version was replaced under his hands."""
@@ -64,6 +77,18 @@ class SlotContents(NamedTuple):
     may_be_stale: bool
 
 
+class Look(NamedTuple):
+    """The whole contents of a slot.
+
+    Args:
+        known: version and contents, to be shown at the next look.
+        may_be_stale: too few servers were in reach to be sure that there is nothing newer.
+    """
+
+    known: Known
+    may_be_stale: bool
+
+
 class Slots:
     """Makes, reads and changes slots.
 
@@ -91,27 +116,36 @@ class Slots:
             NotEnoughServers: too few servers took it. Nothing can be read of what others took.
             Indefinite: contents that are too large for one message were written in part.
         """
+        return await self.create_for(lambda _: contents, segment_size)
+
+    async def create_for(
+        self, contents_for: Callable[[SlotWrite], bytes], segment_size: int | None = None
+    ) -> SlotWrite:
+        """Make a slot whose contents depend on its capability; see ``create``."""
         terms = self._desk.terms()
         segment = (terms.segment_size if segment_size is None else segment_size) // terms.needed * terms.needed
         shape = SlotShape(terms.needed, terms.total, max(terms.needed, segment), 0)
-        most = self._most(shape)
-        capability = await self._create(contents[:most], shape)
+        most = self.most(shape)
+        capability, contents = await self._create(contents_for, shape)
         for offset in range(most, len(contents), most):
             await self.update(capability, offset, contents[offset : offset + most])
         return capability
 
-    async def _create(self, contents: bytes, shape: SlotShape) -> SlotWrite:
+    async def _create(self, contents_for: Callable[[SlotWrite], bytes], shape: SlotShape) -> tuple[SlotWrite, bytes]:
+        """Offer as much of the contents as fits a message to one set of homes after the other."""
         refused: dict[bytes, None] = {}
         verdict = None
         for _ in range(TRIES_TO_CREATE):
             capability = SlotWrite(self._ctx.rng.randbytes(SEED_SIZE))
+            contents = contents_for(capability)
             writer = self._writer(capability)
             homes = self._homes(writer.reader.storage_index, shape.total, refused)
             if not homes:
                 break
-            verdict = await self._found(writer, shape.grown(len(contents)), contents, homes)
+            first = contents[: self.most(shape)]
+            verdict = await self._found(writer, shape.grown(len(first)), first, homes)
             if verdict.done:
-                return capability
+                return capability, contents
             refused |= dict.fromkeys(verdict.reasons)
         reasons = () if verdict is None else verdict.reasons.values()
         raise NotEnoughServers(verdict.taken if verdict else 0, shape.quorum, "; ".join(reasons))
@@ -185,6 +219,31 @@ class Slots:
         if not choice.may_be_stale and len(data) == shape.length <= SMALL_CONTENTS and not is_known:
             self._memory.hold(index, Holding(choice.version, inquiry.hearing, (), b"", data))
 
+    async def look(self, capability: SlotRead | SlotWrite, known: Known | None = None) -> Look:
+        """The whole contents, of which only what has changed is fetched, whatever their size.
+
+        Args:
+            capability: of the slot.
+            known: what an earlier look gave.
+
+        Raises:
+            NotEnoughShares, RolledBack, CorruptFile: as ``read``.
+        """
+        reader = self._reader(capability)
+        for _ in range(TRIES_TO_READ):
+            inquiry = Inquiry(self._desk, reader, Wanted.since(known))
+            choice = await inquiry.run()
+            if known is not None and known.version == choice.version:
+                return Look(known, choice.may_be_stale)
+            try:
+                contents = await inquiry.contents(choice.version, known)
+            except Superseded:
+                continue
+            trees = inquiry.trees(choice.version)
+            edges = {number: edge_of(tree) for number, tree in trees.items() if has_edge(tree)}
+            return Look(Known(choice.version, contents, edges), choice.may_be_stale)
+        raise NotEnoughShares(0, self._desk.terms().needed, ("the slot changes faster than it can be read",))
+
     async def stream(self, capability: SlotRead | SlotWrite, offset: int = 0, length: int | None = None) -> SlotStream:
         """The same, piece by piece and of one version, for what is too large to be held.
 
@@ -217,10 +276,10 @@ class Slots:
             if expected is not None and draft.version.identity != expected:
                 raise Conflict("the slot has changed since it was read")
             shapes[:] = [draft.version.shape]
-            return Revision.whole(contents[: self._most(draft.version.shape)])
+            return Revision.whole(contents[: self.most(draft.version.shape)])
 
         version = await self.modify(capability, revise)
-        most = self._most(shapes[0])
+        most = self.most(shapes[0])
         for offset in range(most, len(contents), most):
             version = await self.update(capability, offset, contents[offset : offset + most])
         return version
@@ -235,7 +294,9 @@ class Slots:
         async def revise(draft: Draft) -> Revision:
             return Revision(offset, data, max(draft.version.shape.length, offset + len(data)))
 
-        return await self.modify(capability, revise, Wanted(offset, len(data), writing=True, everywhere=True))
+        return await self.modify(
+            capability, revise, Wanted(offset, len(data), edges=True, writing=True, everywhere=True)
+        )
 
     async def modify(self, capability: SlotWrite, revise: Revise, wanted: Wanted = VERSION_ONLY) -> VersionId:
         """Change the contents by a function of them, which may be called several times.
@@ -259,10 +320,14 @@ class Slots:
         async with self._turns.of(writer.reader.storage_index):
             return await Change(self._desk, writer, revise, wanted).run()
 
+    def held(self, storage_index: bytes) -> Holding | None:
+        """What is in hand of a slot."""
+        return self._memory.holding(storage_index)
+
     # --- helpers --------------------------------------------------------------------------------------------
 
-    def _most(self, shape: SlotShape) -> int:
-        """Bytes of contents whose blocks fit one message to each home."""
+    def most(self, shape: SlotShape) -> int:
+        """Bytes of new contents that one version can bring: their blocks fit one message to each home."""
         return (
             max(1, self._desk.terms().payload // (shape.segment_size // shape.needed + BLOCK_BYTES))
             * shape.segment_size

@@ -23,6 +23,7 @@ import json
 import struct
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -263,6 +264,16 @@ class DirectoryTable:
     def contents(self) -> bytes:
         """The bytes to be kept in the slot."""
         return self.snapshot + self.log
+
+    def edits(self) -> Iterator[Edit]:
+        """The edits in the log, oldest first."""
+        return (_decode(_edit_decoder, body) for body, _ in _frames(self.log))
+
+    def copy(self) -> DirectoryTable:
+        """The same, to be edited while this stays as it is."""
+        other = copy(self)
+        other.links, other.recent = dict(self.links), list(self.recent)
+        return other
 
     def has_made(self, identity: bytes) -> bool:
         """Whether an edit with this id is in the directory, or was until lately."""
