@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from tahoe.actors.slotkeeping import CONFLICT, DAMAGED, PRESENT, WRITTEN, read_slot, write_slot
 from tahoe.actors.storage import StorageServer, Upkeep
-from tahoe.codec.slot import SlotProof, SlotShape, block_leaf, climb, decode_slot_segment, path_places
+from tahoe.codec.slot import (
+    EncodedSlot,
+    SlotProof,
+    SlotShape,
+    SlotVersion,
+    SparseTree,
+    block_leaf,
+    climb,
+    decode_slot_segment,
+    path_places,
+    share_root_tree,
+)
 from tahoe.errors import NoSpace, Refused
 from tahoe.protocol import (
     AddLeases,
@@ -278,6 +289,31 @@ def test_a_chain_of_wrong_length_is_refused(store, length):
     first = writer.write(content(1, 300))
     share = msgspec.structs.replace(offer(first, 0), chain=(b"h" * 32,) * length)
     assert refused(store, writer, first, share)
+
+
+def signed_by_a_fool(writer, shape, segments, sequence):
+    """A version of segments that no program would put together, signed by the owner himself."""
+    trees = [SparseTree.of_leaves([each.leaves[number] for each in segments]) for number in range(shape.total)]
+    root = share_root_tree([tree.root for tree in trees]).root
+    return EncodedSlot(writer.keys.sign(SlotVersion(sequence, root, shape, writer.homes)), tuple(segments))
+
+
+def test_a_last_block_can_not_stay_if_it_has_another_length_now_even_if_its_owner_signs_that(store):
+    writer = Writer()
+    first = fill(store, writer, writer.write(content(1, 300)))
+    longer = signed_by_a_fool(writer, first.version.shape.grown(310), first.segments, 2)
+    assert refused(store, writer, longer, offer(longer, 0, first))
+    assert carries(store, writer, first)
+
+
+def test_a_salt_of_wrong_length_is_refused_even_if_its_owner_signs_it(store):
+    writer = Writer()
+    first = writer.write(content(1, 64))
+    (segment,) = first.segments
+    salt = segment.salt + b"!"
+    leaves = tuple(block_leaf(salt, block) for block in segment.blocks)
+    odd = signed_by_a_fool(writer, first.version.shape, [segment._replace(salt=salt, leaves=leaves)], 1)
+    assert refused(store, writer, odd, offer(odd, 0))
 
 
 _WRITER = Writer()
