@@ -82,6 +82,12 @@ def test_what_was_decided_outlives_a_power_cut(disk, seed):
     assert disk.listdir("files/a") == ["one"]
 
 
+def test_nothing_is_kept_of_a_file_in_whose_place_a_new_one_comes(disk):
+    log = log_of(disk)
+    log.change((FileChange(ONE, 5, is_new=True, patches=((3, b"xy"),)),))
+    assert text(disk, ONE) == b"\0\0\0xy"
+
+
 def test_a_directory_goes_with_its_last_file(disk):
     log = log_of(disk)
     log.change((FileChange(ONE, None), FileChange(TWO, None)))
