@@ -74,6 +74,16 @@ def test_shares_are_there_in_the_next_run(disk):
     assert after.space() == store.space()
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_directories_made_in_a_run_that_wrote_nothing_outlive_a_power_cut_in_the_next(disk, seed):
+    opened(disk).shut()
+    store, writer = opened(disk), Writer()
+    first = writer.write(content(1, 300))
+    put(store.slots, writer, first)
+    disk.crash(Random(seed))
+    assert carries(opened(disk).slots, writer, first)
+
+
 def test_a_file_is_no_longer_than_its_version_needs(disk):
     store, writer, base = opened(disk), Writer(), None
     for size in (5000, 300, 6000, 0):
