@@ -12,6 +12,7 @@ import click
 from tahoe.cli.claim import Claim
 from tahoe.cli.interruption import interruption, while_stdin_option
 from tahoe.cli.reporter import Reporter
+from tahoe.net.allocator import keep_message_blocks
 from tahoe.net.incarnation import Incarnation
 from tahoe.net.node import Companion, Node
 from tahoe.net.roles import build_crew
@@ -33,6 +34,7 @@ from tahoe.web.status import StatusOf
 @while_stdin_option
 def run(directories: tuple[Path, ...], *, quiet: bool, while_stdin: bool) -> None:
     """Run the nodes in DIR..., all in this process, until Ctrl-C."""
+    keep_message_blocks()
     asyncio.run(_run(directories, quiet=quiet, while_stdin=while_stdin))
 
 

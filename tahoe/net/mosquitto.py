@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tahoe.net.allocator import CHILD_ENVIRONMENT
 from tahoe.net.brokerplan import BrokerFailed, BrokerPlan, Engine, PortTaken
 from tahoe.net.card import BrokerEntry
 from tahoe.net.certificates import ServerCertificate, certify
@@ -95,7 +96,7 @@ async def start_mosquitto(plan: BrokerPlan, port: int) -> Mosquitto:
     with log.open("wb") as output:
         child = await asyncio.create_subprocess_exec(
             program, "-c", str(config), stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
-            preexec_fn=_end_with_parent(),
+            preexec_fn=_end_with_parent(), env=os.environ | CHILD_ENVIRONMENT,
         )  # fmt: skip
     broker = Mosquitto(child, entry, log)
     try:

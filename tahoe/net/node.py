@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from tahoe.errors import BadConfiguration
-from tahoe.net.allocator import keep_message_blocks
 from tahoe.net.card import GridCard
 from tahoe.net.config import NodeConfig
 from tahoe.net.crew import Papers, Recipe
@@ -65,7 +64,6 @@ class Node:
             BadConfiguration: something in the directory can't be used; says what and where.
         """
         assert self._running is None, f"the node in {self.directory.path} runs already"
-        keep_message_blocks()
         papers = await asyncio.to_thread(read_papers, self.directory)
         self._log = _open_log(papers, terminal=terminal)
         try:
