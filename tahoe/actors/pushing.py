@@ -2,9 +2,9 @@
 
 ::
 
-    segment 7 ─┬─ block for share 0 ──► alice      The window bounds the bytes sent and not yet answered, over all
-               ├─ block for share 1 ──► bob        servers together: what is kept in memory, here and on the line. It
-               └─ block for share 2 ──► carol      holds at most a few seconds of the pace seen so far.
+    segments 6, 7 ─┬─ two blocks for share 0 ──► alice   The window bounds the bytes sent and not yet answered, over all
+                   ├─ two blocks for share 1 ──► bob     servers together: what is kept in memory, here and on the line.
+                   └─ two blocks for share 2 ──► carol   It holds at most a few seconds of the pace seen so far.
 
 A line may be so slow that every answer takes minutes, so there is no fixed time in which a write must be answered. A
 server counts as gone when others have answered what was sent together with the oldest write that it owes an answer to,
@@ -39,6 +39,13 @@ SLOWEST_PACE = 4096.0
 
 GLANCE_SECONDS = 5.0
 """How often to look for silent servers while nothing comes in."""
+
+
+class Layer(NamedTuple):
+    """Bytes that stand at one offset of every share: a piece for each of the N numbers, all of one length."""
+
+    offset: int
+    pieces: Sequence[bytes]
 
 
 class Parcel(NamedTuple):
@@ -79,7 +86,8 @@ class Pushing:
         self._under_way = 0
         self._glanced = self._heard = self._began
         self._front = -1  # the greatest offset answered by anybody
-        self._round_bytes = 0
+        self._layer_bytes = 0  # the largest, over all shares
+        self._round_bytes = 0  # of the layers written together
         self._asks: AskEach[Parcel, Written] = AskEach(ctx, timeout=LONGEST_WAIT)
 
     async def __aenter__(self) -> Self:
@@ -91,19 +99,22 @@ class Pushing:
 
     # --- writing --------------------------------------------------------------------------------------------
 
-    async def write(self, offset: int, pieces: Sequence[bytes]) -> None:
-        """Write to every share its piece (one for each of the N numbers, all of one length) at one offset.
+    async def write(self, layers: Sequence[Layer]) -> None:
+        """Write layers to every share, share by share.
 
         Returns as soon as all of them are under way.
 
         Raises:
             NotEnoughServers: so many servers have failed that the rest is not happy.
         """
-        round_bytes = len(pieces[0]) * sum(len(home.numbers) for home in self._homes.values())
-        self._round_bytes = max(self._round_bytes, round_bytes)
+        shares = sum(len(home.numbers) for home in self._homes.values())
+        lengths = [len(layer.pieces[0]) for layer in layers]
+        self._layer_bytes = max(self._layer_bytes, shares * max(lengths))
+        self._round_bytes = max(self._round_bytes, shares * sum(lengths))
         for node, home in list(self._homes.items()):
             for number in home.numbers:
-                await self._write_share(node, number, offset, pieces[number])
+                for layer in layers:
+                    await self._write_share(node, number, layer.offset, layer.pieces[number])
 
     async def _write_share(self, node: NodeId, number: int, offset: int, data: bytes) -> None:
         payload = self._order.limits.payload
@@ -127,7 +138,7 @@ class Pushing:
 
     def _window(self) -> int:
         """Bytes that may be under way: at first two segments, later a few seconds' worth."""
-        return min(self._order.limits.window, max(2 * self._round_bytes, int(WINDOW_SECONDS * self._pace())))
+        return min(self._order.limits.window, max(2 * self._layer_bytes, int(WINDOW_SECONDS * self._pace())))
 
     def _pace(self) -> float:
         """Bytes per second answered so far; the slowest line there is as long as nothing has been."""

@@ -41,7 +41,7 @@ class Limits:
 
     segment: int = DEFAULT_MAX_SEGMENT_SIZE
     message: int = DEFAULT_MESSAGE_BYTES
-    window: int = 24 * 2**20
+    window: int = 16 * 2**20
     small: int = 8 * 2**20
 
     @property

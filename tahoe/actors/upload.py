@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from tahoe.actors import coding
 from tahoe.actors.placing import Placing
-from tahoe.actors.pushing import Pushing
+from tahoe.actors.pushing import Layer, Pushing
 from tahoe.actors.servers import Server
 from tahoe.actors.terms import Limits, Patience, UploadOrder
 from tahoe.codec.capability import ImmutableRead, Literal
@@ -48,6 +48,11 @@ __all__ = [
 
 ENCODED_AHEAD = 1
 """Segments encoded and waiting to be sent, so that encoding never waits for the line and the line never for encoding."""
+
+STRIDE = 2
+"""Segments sent together: each server gets its blocks of all of them one right after the other. A process that has to be
+woken for every block spends half of its time on waking up; measured with ten servers on two cores, a stride of two saves
+a fifth of their processor time, and longer ones little more."""
 
 
 class SourceChanged(TahoeError):
@@ -247,15 +252,18 @@ class _Upload:
         encoding = self._ctx.spawn(self._encode(key, source, ready))
         try:
             async with Pushing(self._ctx, self._order, placing) as pushing:
-                while not isinstance(item := await ready.get(), EncodedFile):
-                    await self._push_segment(pushing, item)
-                await self._expect_same(source, placing.placement.ueb_hash, item.ueb_hash)
-                await pushing.write(self._layout.trailer_offset, item.trailers)
+                for first in range(0, self._parameters.segment_count, STRIDE):
+                    segments = range(first, min(first + STRIDE, self._parameters.segment_count))
+                    blocks = [await _taken(ready) for _ in segments]
+                    await self._push_stride(pushing, segments, blocks)
+                encoded: EncodedFile = await _taken(ready)
+                await self._expect_same(source, placing.placement.ueb_hash, encoded.ueb_hash)
+                await pushing.write([Layer(self._layout.trailer_offset, encoded.trailers)])
                 await pushing.flush()
                 await pushing.close()
         finally:
             encoding.cancel()
-        return pushing.pushed, item.ueb_hash
+        return pushing.pushed, encoded.ueb_hash
 
     async def _encode(self, key: bytes, source: Source, ready: Queue[Any]) -> None:
         """Put every segment's blocks into the queue, then what stands behind them, or the error that came between."""
@@ -264,7 +272,7 @@ class _Upload:
             for segment in range(self._parameters.segment_count):
                 plaintext = await _read(source, self._parameters.segment_length(segment))
                 blocks = await self._ctx.compute(coding.encode_segment, bench, plaintext)
-                await ready.put((segment, blocks))
+                await ready.put(blocks)
             await ready.put(await self._ctx.compute(coding.finish_file, bench))
         except Exception as error:  # noqa: BLE001  # it belongs to the story that waits for the blocks
             ready.put_nowait(error)
@@ -276,16 +284,14 @@ class _Upload:
         if self._order.convergence is None:
             await _expect_end(source)
 
-    async def _push_segment(self, pushing: Pushing, item: tuple[int, Sequence[bytes]] | Exception) -> None:
-        if isinstance(item, Exception):
-            raise item
-        segment, blocks = item
-        offset, _ = self._layout.block_span(segment)
-        if segment == 0:  # the header goes with the first block
-            blocks = [_joined(self._layout.header, block) for block in blocks]
-            offset = 0
-        await pushing.write(offset, blocks)
-        done = min(self._parameters.size, (segment + 1) * self._parameters.segment_size)
+    async def _push_stride(self, pushing: Pushing, segments: range, blocks: Sequence[Sequence[bytes]]) -> None:
+        layers = [
+            Layer(self._layout.block_span(segment)[0], pieces) for segment, pieces in zip(segments, blocks, strict=True)
+        ]
+        if not segments.start:  # the header goes with the first block
+            layers[0] = Layer(0, [_joined(self._layout.header, piece) for piece in blocks[0]])
+        await pushing.write(layers)
+        done = min(self._parameters.size, segments.stop * self._parameters.segment_size)
         self._order.progress(done, self._parameters.size)
 
     # --- both -----------------------------------------------------------------------------------------------
@@ -337,6 +343,14 @@ class _Upload:
             existing=sum(number not in sent for number in homes),
             timings=Timings(keyed - began, asked - keyed, self._ctx.now() - asked),
         )
+
+
+async def _taken(ready: Queue[Any]) -> Any:
+    """The next of what encoding puts into the queue; where that is an error, it is raised."""
+    item = await ready.get()
+    if isinstance(item, Exception):
+        raise item
+    return item
 
 
 def _joined(header: bytes, block: bytes) -> bytes:
