@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
 
 from tahoe.codec.capability import (
     IMMUTABLE_PREFIX,
@@ -31,25 +34,53 @@ from tahoe.errors import BadCapability
 T = TypeVar("T")
 
 
-class Entry(NamedTuple):
-    """One child.
+IMMUTABLE_PREFIXES: Final = ("URI:CHK:", "URI:LIT:", "URI:DIR2-CHK:", "URI:DIR2-LIT:")
+READING_PREFIXES: Final = (*IMMUTABLE_PREFIXES, "URI:SLOT-RO:", "URI:DIR3-RO:")
+"""What begins so gives no more power than to read, whatever follows."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Entry:
+    """One child. Caps are parsed when they are asked for, since most of a long list is only shown.
 
     Args:
         name: in this directory.
-        capability: with all the power that the directory's cap gives over it.
-        read: its read-only form.
-        metadata: a JSON object.
+        read_text: its read-only cap.
+        write_text: its write cap, if there is one and the directory's cap gives it.
+        stored: metadata, as JSON text or parsed.
+        deep_immutable: nothing mutable can be below it.
     """
 
     name: str
-    capability: Capability
-    read: Capability
-    metadata: dict[str, Any]
+    read_text: str
+    write_text: str | None
+    stored: str | Metadata
+    deep_immutable: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.name!r}>"
+
+    @property
+    def capability(self) -> Capability:
+        """With all the power that the directory's cap gives over it."""
+        return self.read if self.write_text is None else parse(self.write_text)
+
+    @property
+    def read(self) -> Capability:
+        """Its read-only form."""
+        if self.deep_immutable:
+            return parse(self.read_text, deep_immutable=True)
+        return parse(_as_read_only(self.read_text))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A JSON object."""
+        return dict(msgspec.json.decode(self.stored) if isinstance(self.stored, str) else self.stored)
 
     @property
     def is_directory(self) -> bool:
         """Whether it has children of its own."""
-        return self.read.is_directory
+        return self.read_text.startswith("URI:DIR") and self.read.is_directory
 
 
 class NewChild(NamedTuple):
@@ -123,9 +154,11 @@ class Keyring:
 
     def entry(self, name: str, link: Link) -> Entry:
         """The child, with as much power as there is."""
-        read = parse(_as_read_only(link.read))
+        read = link.read
+        if not read.startswith(READING_PREFIXES):
+            read = str(parse(_as_read_only(read)))
         write = None if self._sealer is None else self._sealer.open(link.sealed)
-        return Entry(name, read if write is None else parse(write), read, link.metadata_object)
+        return Entry(name, read, write, link.metadata)
 
     def seal(self, write: str | None) -> bytes:
         """What stands in a link for a write cap.
@@ -140,8 +173,10 @@ class Keyring:
 
 def immutable_entry(name: str, child: Child) -> Entry:
     """A child of an immutable directory."""
-    read = parse(child.read, deep_immutable=True)
-    return Entry(name, read, read, dict(child.metadata))
+    read = child.read
+    if not read.startswith(IMMUTABLE_PREFIXES):
+        read = str(parse(read, deep_immutable=True))
+    return Entry(name, read, None, child.metadata, deep_immutable=True)
 
 
 def linked(texts: tuple[bytes, str], old: Link | None, new: Metadata | None, now: float) -> Link:

@@ -173,19 +173,22 @@ class Directories:
             NotEnoughServers: too few servers took it.
         """
         named = _checked(children or {})
+        made: dict[SlotWrite, DirectoryTable] = {}
         texts = {name: child.texts() for name, child in named.items()}
         now = self._ctx.wall_time()
 
         def contents_for(slot: SlotWrite) -> bytes:
             keyring = self._keyring(Directory(slot))
-            return DirectoryTable(
-                {
-                    name: linked((keyring.seal(write), read), None, named[name].metadata, now)
-                    for name, (write, read) in texts.items()
-                }
-            ).contents
+            links = {
+                name: linked((keyring.seal(write), read), None, named[name].metadata, now)
+                for name, (write, read) in texts.items()
+            }
+            made[slot] = DirectoryTable(links)
+            return made[slot].contents
 
-        return Directory(await self._slots.create_for(contents_for, DIRECTORY_SEGMENT))
+        slot = await self._slots.create_for(contents_for, DIRECTORY_SEGMENT)
+        self._tables.keep_held(slot.storage_index, made[slot])
+        return Directory(slot)
 
     async def create_immutable(self, children: Mapping[str, NewChild], convergence: bytes | None) -> Directory:
         """Make an immutable directory; everything in it must be immutable all the way down.
@@ -373,13 +376,13 @@ def _checked(children: Mapping[str, NewChild]) -> dict[str, NewChild]:
 
 def _immutable(child: NewChild) -> Capability:
     """The cap of a child of an immutable directory."""
-    capability = parse(str(child.capability if child.read is None else child.read), deep_immutable=True)
+    if isinstance(child.capability, Unknown):
+        alleged = None if child.read is None else str(child.read)
+        _, read = unknown_child(str(child.capability), alleged, deep_immutable=True)
+        return parse(str(read), deep_immutable=True)
+    capability = parse(str(child.capability), deep_immutable=True)
     if isinstance(capability, Unknown):
-        if capability.flaw is not None:
-            capability.check_served()
-        _, read = unknown_child(None, str(capability), deep_immutable=True)
-        assert read is not None, "a read-only form stays one"
-        return parse(read, deep_immutable=True)
+        capability.check_served()
     return capability
 
 

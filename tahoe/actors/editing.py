@@ -10,8 +10,9 @@
 A batch is one change of the slot (``slotchanging.py``), which may be planned several times. Each edit has a random id
 that goes into the directory's log: after an attempt of which nothing was heard, the edit finds itself and is done.
 
-*Who fights whom.* An edit remembers what its names led to when it was first planned on a table known to be current. If
-that has changed when it is planned again, somebody else was quicker: ``Conflict``.
+*Who fights whom.* An edit remembers what its names led to when it was planned first. If that has changed when it is
+planned again, somebody else was quicker: ``Conflict``. The first plan is often made on a table in hand, which may be
+old; then it counts only if the link that is there now was set when this edit was begun, or later.
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ from dataclasses import dataclass
 
 from tahoe.actors.edits import Operation
 from tahoe.actors.slotdraft import Draft, Revision, Stale
-from tahoe.actors.slotreading import Known, Wanted
+from tahoe.actors.slotreading import Wanted
 from tahoe.actors.slots import Slots
 from tahoe.actors.tables import Tables
 from tahoe.codec.capability import SlotWrite
 from tahoe.codec.directory import EDIT_ID_SIZE, DirectoryTable, Edit, Link
+from tahoe.codec.slot import VersionId
 from tahoe.context import Context, Queue
 from tahoe.errors import Conflict, TahoeError
 
-CURRENT_SECONDS = 10.0
-"""A table that was the newest so lately counts as current: what has changed since, has changed at the same moment."""
+SHORTEST_WRITE_SECONDS = 0.005
+"""What was begun so shortly before can't have been done yet."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,14 +43,39 @@ class _Wish:
     Args:
         identity: its id.
         operation: what it does.
+        begun: when, in seconds since the epoch.
         answer: gets None or an error.
-        seen: what its names led to when it was first planned on a current table.
+        seen: what its names led to when it was first planned.
+        is_certain: they did so after it was begun.
     """
 
     identity: bytes
     operation: Operation
+    begun: float
     answer: Queue[Exception | None]
     seen: Mapping[str, Link | None] | None = None
+    is_certain: bool = False
+
+    def look(self, links: Mapping[str, Link], *, is_fresh: bool) -> None:
+        """See what the names lead to now.
+
+        Raises:
+            Conflict: somebody else was quicker.
+        """
+        there = {name: links.get(name) for name in self.operation.names}
+        before = there if self.seen is None else self.seen
+        changed = [name for name in there if there[name] != before.get(name)]
+        rivals = changed if self.is_certain else [name for name in changed if self._is_of_this_moment(there[name])]
+        if rivals:
+            raise Conflict(f"somebody else has just changed {', '.join(map(repr, rivals))}")
+        self.seen = there
+        self.is_certain = self.is_certain or is_fresh
+
+    def _is_of_this_moment(self, link: Link | None) -> bool:
+        if link is None:
+            return False
+        set_at = link.metadata_object.get("tahoe", {}).get("linkmotime", 0.0)
+        return bool(set_at > self.begun - SHORTEST_WRITE_SECONDS)
 
 
 class Editor:
@@ -83,7 +110,8 @@ class Editor:
             Indefinite: it may have been made, or will be.
             TahoeError: whatever the operation raises, or the slot.
         """
-        wish = _Wish(self._ctx.rng.randbytes(EDIT_ID_SIZE), operation, self._ctx.queue())
+        identity = self._ctx.rng.randbytes(EDIT_ID_SIZE)
+        wish = _Wish(identity, operation, self._ctx.wall_time(), self._ctx.queue())
         self._pending.append(wish)
         if not self._working:
             self._working = True
@@ -95,7 +123,7 @@ class Editor:
     async def _work(self) -> None:
         try:
             while self._pending:
-                await _Batch(self._slots, self._tables, self._slot, self._pending).make(self._ctx.now())
+                await _Batch(self._slots, self._tables, self._slot, self._pending).make()
         finally:
             self._working = False
 
@@ -119,11 +147,9 @@ class _Batch:
         self._planned: list[_Wish] = []
         self._refused: dict[_Wish, TahoeError] = {}
         self._next: DirectoryTable | None = None
-        self._began = 0.0
 
-    async def make(self, now: float) -> None:
+    async def make(self) -> None:
         """Make them, and answer."""
-        self._began = now
         kept = self._tables.kept(self._index)
         wanted = Wanted.since(None if kept is None else kept.known, writing=True)
         failure: TahoeError | None = None
@@ -138,12 +164,11 @@ class _Batch:
             self._pending.remove(wish)
             wish.answer.put_nowait(self._refused.get(wish, failure))
 
-    def _keep(self, version: object) -> None:
+    def _keep(self, version: VersionId) -> None:
         """What was written is now the newest, and is known."""
         held = self._slots.held(self._index)
         if self._next is not None and held is not None and held.version.identity == version:
-            known = Known(held.version, self._next.contents, dict(enumerate(held.trees)))
-            self._tables.keep(self._index, known, self._next)
+            self._tables.keep_held(self._index, self._next)
 
     # --- planning -------------------------------------------------------------------------------------------
 
@@ -178,35 +203,22 @@ class _Batch:
     def _plan(self, table: DirectoryTable, draft: Draft, room: int) -> None:
         """Append the edits one after the other, as far as there is room."""
         self._planned, self._refused = [], {}
-        is_current = draft.is_fresh or self._is_current()
         begun = len(table.log)
         for wish in self._pending:
             if self._planned and len(table.log) - begun > room // 2:
                 return
             try:
-                self._plan_one(wish, table, is_current=is_current)
+                self._plan_one(wish, table, is_fresh=draft.is_fresh)
             except TahoeError as error:
                 if not draft.is_fresh:
                     raise Stale("the table may be out of date") from error
                 self._refused[wish] = error
             self._planned.append(wish)
 
-    def _is_current(self) -> bool:
-        kept = self._tables.kept(self._index)
-        return kept is not None and self._began - kept.confirmed < CURRENT_SECONDS
-
-    def _plan_one(self, wish: _Wish, table: DirectoryTable, *, is_current: bool) -> None:
+    def _plan_one(self, wish: _Wish, table: DirectoryTable, *, is_fresh: bool) -> None:
         if table.has_made(wish.identity):
             return
-        there = {name: table.links.get(name) for name in wish.operation.names}
-        if wish.seen is None and is_current:
-            wish.seen = there
-        elif wish.seen is not None and wish.seen != there:
-            raise Conflict(f"somebody else has just changed {', '.join(map(repr, _changed(wish.seen, there)))}")
+        wish.look(table.links, is_fresh=is_fresh)
         changes = wish.operation.changes(table.links)
         if changes:
             table.append(Edit(wish.identity, changes))
-
-
-def _changed(before: Mapping[str, Link | None], now: Mapping[str, Link | None]) -> list[str]:
-    return [name for name in now if before.get(name) != now[name]]

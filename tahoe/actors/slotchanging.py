@@ -102,11 +102,16 @@ class Change:
 
     async def _attempt(self, draft: Draft) -> Verdict | None:
         """Revise, code, write; None: there is nothing to write."""
-        if any(attempt.version == draft.version for attempt in self._attempts):
+        has_won = draft.hearing.has_won(draft.version)
+        if has_won and any(attempt.version == draft.version for attempt in self._attempts):
             return None
         revision = await self._revise(draft)
         if revision is None:
-            return None
+            if not draft.is_fresh:
+                raise Stale("that nothing is to be changed has to be seen")
+            if has_won:
+                return None
+            revision = Revision.nothing(draft.version.shape)  # it is safe only in a version that a quorum has
         prepared = await draft.code(self._writer, revision)
         packing = Packing(self._desk, self._writer.reader, prepared.coded, draft.hearing)
         writing = Writing(self._desk, self._index, prepared.coded, draft.hearing)
@@ -133,7 +138,8 @@ class Change:
     async def _held(self) -> Draft | None:
         """A draft without asking, unless it is time to look after positions that have fallen behind."""
         holding = self._desk.memory.holding(self._index)
-        if holding is None:
+        newest = await self._desk.memory.newest(self._index)
+        if holding is None or (newest is not None and newest.identity > holding.version.identity):
             return None
         await self._settle(holding)
         is_behind = holding.hearing.count(holding.version) < holding.version.shape.total
@@ -168,8 +174,8 @@ class Change:
 
     async def _pause(self) -> None:
         patience = self._desk.terms().patience
-        longest = min(patience.longest_backoff, patience.backoff * 2 ** len(self._attempts))
-        await self._desk.ctx.sleep(longest * self._desk.ctx.rng.uniform(0.25, 1.0))
+        longest = min(patience.longest_backoff, patience.backoff * 2 ** (len(self._attempts) - 1))
+        await self._desk.ctx.sleep(longest * self._desk.ctx.rng.uniform(0.1, 1.0))
 
     def _judged(self, error: TahoeError) -> TahoeError:
         """The error, or the doubt that earlier attempts leave."""

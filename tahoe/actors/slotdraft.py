@@ -45,6 +45,11 @@ class Revision(NamedTuple):
         """Nothing is kept."""
         return cls(0, contents, len(contents))
 
+    @classmethod
+    def nothing(cls, shape: SlotShape) -> Revision:
+        """All is kept."""
+        return cls(shape.length, b"", shape.length)
+
     @property
     def end(self) -> int:
         """Offset behind the data."""

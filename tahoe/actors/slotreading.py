@@ -134,7 +134,7 @@ class Inquiry:
             self._ask_first(outcomes)
             await self._listen(outcomes)
         choice = self._judge()
-        if not choice.may_be_stale:
+        if self.hearing.has_won(choice.version):
             await self._desk.memory.note(self._index, choice.version)
         return choice
 
@@ -164,10 +164,10 @@ class Inquiry:
 
     def _expects_more(self) -> bool:
         """Whether something is still due that spares another round."""
-        if self._wanted.writing:
-            return bool(self._due)
         choice = self.hearing.choice()
         assert choice is not None
+        if self._wanted.writing or not self.hearing.has_won(choice.version):
+            return bool(self._due)
         if choice.version.identity == self._wanted.known or not any(self._due.values()):
             return False
         shape = choice.version.shape

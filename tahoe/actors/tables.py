@@ -31,12 +31,10 @@ class Kept(NamedTuple):
     Args:
         known: the slot's version and contents.
         table: that they hold; not to be changed.
-        confirmed: when it was certainly the newest (``ctx.now``).
     """
 
     known: Known
     table: DirectoryTable
-    confirmed: float
 
     @property
     def weight(self) -> int:
@@ -124,11 +122,18 @@ class Tables:
         if before is not None and before.known.version.identity > known.version.identity:
             return
         self.drop(index)
-        kept = Kept(known, table, self._ctx.now())
+        kept = Kept(known, table)
         self._kept[index] = kept
         self._bytes += kept.weight
         while self._bytes > MOST_KEPT_BYTES and len(self._kept) > 1:
             self.drop(next(iter(self._kept)))
+
+    def keep_held(self, index: bytes, table: DirectoryTable) -> None:
+        """This was written just now, unless something newer is in hand already."""
+        held = self._slots.held(index)
+        contents = table.contents
+        if held is not None and held.version.shape.length == len(contents):
+            self.keep(index, Known(held.version, contents, dict(enumerate(held.trees))), table)
 
     def drop(self, index: bytes) -> None:
         """Forget it."""

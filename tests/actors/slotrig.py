@@ -38,6 +38,14 @@ class SlotRig(Rig):
     def do(self, story, client: int = 0):
         return self.world.run(self.world.observe(story, self.clients[client].life))
 
+    def start_on(self, client: int, story) -> None:
+        """Begin a story that may never end; what it returns or raises is nobody's concern."""
+        self.world.observe(_outcome(story), self.clients[client].life)
+
+    def one(self, story, client: int = 0):
+        """Run a story; what it returns or raises."""
+        return self.do(_outcome(story), client)
+
     def all(self, *stories):
         """Run stories of client 0, 1, … at once; what each returns or raises."""
         promises = [
