@@ -4,7 +4,7 @@
 
     python -m tests.real.large --megabytes 5000
 
-stores a file of 100 MB and one of the size asked for, reads each back in full while another reader has stalled, and
+stores a file of 300 MB and one of the size asked for, reads each back in full while another reader has stalled, and
 prints every process's peak memory after each. It fails if wrong bytes come or if any process needed much more
 for the second file. The disk must have room for 3.4 times the file, in the directory for temporary files.
 """
@@ -22,7 +22,8 @@ from pathlib import Path
 
 from tests.real.grid import BROKER, CLIENT_NAME, MEGABYTE, RealGrid
 
-FIRST_BYTES = 100 * MEGABYTE
+FIRST_BYTES = 300 * MEGABYTE
+"""Enough for all windows and caches to have been full once."""
 GROWTH = 40 * MEGABYTE
 """Bytes by which caches and the like may differ."""
 

@@ -130,6 +130,7 @@ def test_servers_that_die_during_a_download_are_replaced(fresh_grid):
     assert reading.rest() == data
 
 
+@pytest.mark.timeout(300)
 def test_servers_that_stand_still_are_done_without_and_nobodys_memory_pays_for_it(fresh_grid):
     data = os.urandom(LARGE)
     upload = Transfer(fresh_grid, "PUT", "/uri", data)
