@@ -126,6 +126,17 @@ class NoSuchChild(TahoeError):
     """The directory has no child of this name. Look at what it has; names are told apart by case."""
 
 
+class NoSuchRoot(TahoeError):
+    """The grid has no root of this name, or nobody in reach knows it. See what ``tahoe vdrive list`` shows."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"there is no root named {self.name!r}, as far as anybody in reach knows"
+
+
 class NotADirectory(TahoeError):
     """The path leads through something, or to something, that is no directory. Look at what is there."""
 

@@ -502,6 +502,44 @@ class WriteSlot(Request[SlotWritten], frozen=True, tag="write-slot"):
     shares: tuple[SlotShareToWrite, ...]
 
 
+# --- vdrive ---------------------------------------------------------------------------------------------
+
+
+class RootsKnown(Answer, frozen=True, tag="roots-known"):
+    """Answer to ``ShareRoots``: the newest statement about each named root that a vdrive knows, retractions included."""
+
+    statements: tuple[bytes, ...]
+
+
+class ShareRoots(Request[RootsKnown], frozen=True, tag="share-roots"):
+    """Which named roots are there? ``statements`` are those that the asker knows; the vdrive keeps what is newer."""
+
+    statements: tuple[bytes, ...] = ()
+
+    def answer_room(self) -> int:
+        """A grid may have many roots."""
+        return DEFAULT_MESSAGE_BYTES // 2
+
+
+class PathResolved(Answer, frozen=True, tag="path-resolved"):
+    """Answer to ``ResolvePath``: the capability at its end, with the power that the root gives over it."""
+
+    capability: str
+
+
+class ResolvePath(Request[PathResolved], frozen=True, tag="resolve-path"):
+    """What does a path below a named root lead to?"""
+
+    repeatable: ClassVar[bool] = True
+
+    root: str
+    path: tuple[str, ...]
+
+    def answer_room(self) -> int:
+        """A literal capability may hold a small file."""
+        return ROOM_FOR_FACTS
+
+
 # --- storage: leases and advice ---------------------------------------------------------------------------
 
 

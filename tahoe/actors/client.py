@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from tahoe.actors.directories import Directories, Files
 from tahoe.actors.download import Download, ReadingRoom, Span
 from tahoe.actors.membership import Membership
+from tahoe.actors.roots import Roots
 from tahoe.actors.slots import SlotDesk, SlotMemory, Slots, SlotTerms
 from tahoe.actors.terms import Limits, Patience, UploadOrder, ignore_progress
 from tahoe.actors.upload import BytesSource, Source, UploadResult, upload
@@ -54,6 +55,7 @@ class Client(Actor):
     Attributes:
         slots: makes, reads and changes mutable files.
         directories: lists and edits directories.
+        roots: the grid's named ones, and this client's own.
     """
 
     role = CLIENT
@@ -64,6 +66,7 @@ class Client(Actor):
         self.terms = terms
         self.slots = Slots(SlotDesk(ctx, membership.servers, terms.lease_master, self._slot_terms, SlotMemory(ctx)))
         self.directories = Directories(ctx, self.slots, Files(self.read_whole, self.store_whole))
+        self.roots = Roots(ctx, membership, self.directories)
 
     def _slot_terms(self) -> SlotTerms:
         """Those configured, or the grid's; with messages as large as the network takes them now."""

@@ -51,7 +51,7 @@ class Ledger:
 
     def __init__(self, ctx: Context, grid_public_key: bytes) -> None:
         self._ctx = ctx
-        self._grid_public_key = grid_public_key
+        self.grid_public_key = grid_public_key
         self.nodes: dict[NodeId, Entry] = {}
         self.statements: dict[str, tuple[GridStatement, bytes]] = {}
         self.dropped: Counter[str] = Counter()
@@ -109,7 +109,7 @@ class Ledger:
 
     def _take_statement(self, signed: bytes) -> bool:
         try:
-            statement = open_statement(self._grid_public_key, signed)
+            statement = open_statement(self.grid_public_key, signed)
         except BadMessage:
             self.dropped["forged-statement"] += 1
             return False

@@ -45,6 +45,7 @@ __all__ = [
     "SlotStream",
     "SlotTerms",
     "Slots",
+    "Turns",
 ]
 
 TRIES_TO_READ = 5

@@ -14,9 +14,10 @@ from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
 from tahoe.actors.storage import StorageServer, Upkeep
 from tahoe.actors.terms import Limits, Patience
+from tahoe.actors.vdrive import VDrive
 from tahoe.context import Actor
 from tahoe.policy.placement import SPREAD, PlacementPolicy
-from tahoe.protocol import CLIENT, INTRODUCER, MEMBER, STORAGE, Encoding
+from tahoe.protocol import CLIENT, INTRODUCER, MEMBER, STORAGE, VDRIVE, Encoding
 from tahoe.session.identity import GridKey, Identity
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import ENCODING_STATEMENT, GridStatement, encode_encoding, sign_statement
@@ -59,6 +60,7 @@ class GridOptions:
         policy: by which clients place shares.
         platter: what the disk of a storage server keeps its bytes on.
         upkeep: when servers sweep and scrub.
+        vdrives: how many.
         location: of each node, by nickname.
         traced: keep a trace and its hash.
     """
@@ -75,6 +77,7 @@ class GridOptions:
     policy: PlacementPolicy = SPREAD
     platter: Callable[[], Platter] = MemoryPlatter
     upkeep: Upkeep = field(default_factory=Upkeep)
+    vdrives: int = 0
     location: Callable[[str], str] = nowhere
     traced: bool = False
 
@@ -118,7 +121,12 @@ class Blueprint:
             member = self._member(contexts)
             return [member, Client(contexts(CLIENT), member, self._client_terms(name))]
 
-        return {"introducer": self._introducer, "server": server, "client": client}[kind_of(name)]
+        def vdrive(contexts: Contexts) -> list[Actor]:
+            member = self._member(contexts)
+            helper = Client(contexts(VDRIVE), member, self._client_terms(name))
+            return [member, VDrive(contexts(VDRIVE), member, helper.directories)]
+
+        return {"introducer": self._introducer, "server": server, "client": client, "vdrive": vdrive}[kind_of(name)]
 
     def _member(self, contexts: Contexts) -> Membership:
         return Membership(contexts(MEMBER), self.key.public_key, self.introducers)
@@ -132,5 +140,5 @@ class Blueprint:
 
 
 def kind_of(name: str) -> str:
-    """``introducer``, ``server`` or ``client``."""
+    """``introducer``, ``server``, ``client`` or ``vdrive``."""
     return name.split("-", maxsplit=1)[0]

@@ -64,7 +64,7 @@ class SimGrid:
         options = options or GridOptions()
         self.world = World(seed, traced=options.traced)
         weakref.finalize(self, self.world.close)
-        counts = {"introducer": options.introducers, "server": servers, "client": clients}
+        counts = {"introducer": options.introducers, "server": servers, "client": clients, "vdrive": options.vdrives}
         names = [f"{kind}-{number}" for kind, count in counts.items() for number in range(count)]
         blueprint = Blueprint(self.world, names, options)
         lines: dict[str, Access] = {
