@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import tempfile
 from pathlib import Path
@@ -10,11 +9,11 @@ from pathlib import Path
 import click
 from platformdirs import user_cache_path
 
-from experiments.bench.bounds import arithmetic, transport
-from experiments.bench.load import Measurement, Size
+from experiments.bench.bounds import Bounds
+from experiments.bench.load import NOTHING, Measurement, Size
 from experiments.bench.ours import OurGrid
 from experiments.bench.rival import RivalGrid, install
-from experiments.bench.table import document, lines
+from experiments.bench.table import Results, document, lines, processor_lines
 
 QUICK = Size(megabytes=10, repeats=1, small_files=5)
 
@@ -35,16 +34,20 @@ def bench(*, rival: bool, megabytes: int, repeats: int, quick: bool, out: Path) 
         install(environment)
     with tempfile.TemporaryDirectory(prefix="tahoe-bench-") as folder:
         with OurGrid(Path(folder) / "ours") as grid:
-            _report("bounds")
-            bounds = {"arithmetic, MB/s": arithmetic(), "transport, MB/s": asyncio.run(transport(grid.broker))}
-            ours = Measurement(grid, size).take(_report)
-        rivals: dict[str, float] = {}
+            bounds = Bounds(grid.broker)
+            ours = Measurement(grid, size, bounds.measure).take(_report)
+        rivals = NOTHING
         if rival:
             with RivalGrid(Path(folder) / "rival", environment) as other:
-                rivals = Measurement(other, size).take(_report)
-    click.echo("\n".join(lines(ours, bounds, rivals)))
+                rivals = Measurement(other, size, _do_nothing).take(_report)
+    results = Results(ours, rivals, bounds.figures())
+    click.echo("\n".join((*lines(results), "", *processor_lines(results))))
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(document(f"python -m experiments.bench {' '.join(sys.argv[1:])}".strip(), ours, bounds, rivals))
+    out.write_text(document(f"python -m experiments.bench {' '.join(sys.argv[1:])}".strip(), results))
+
+
+def _do_nothing() -> None:
+    """Nothing is measured between uploads."""
 
 
 def _report(step: str) -> None:

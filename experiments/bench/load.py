@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 MEGABYTE = 1_000_000
 SMALL = 10_000
@@ -31,8 +31,8 @@ class Grid(Protocol):
     def headers(self) -> dict[str, str]:
         """What a request to store needs."""
 
-    def peak_memory(self) -> dict[str, int]:
-        """Most bytes so far of the client, of the fullest server, and of a broker if there is one."""
+    def processes(self) -> dict[str, list[int]]:
+        """Process ids: of the client, of the servers, and of a broker if there is one."""
 
     def stored_bytes(self) -> int:
         """Bytes of share files on all servers' disks."""
@@ -56,21 +56,45 @@ class Size:
     small_files: int = 40
 
 
-class Measurement:
-    """Takes the figures of one grid, by name: seconds, MB/s, files/s or bytes."""
+class Account(NamedTuple):
+    """What was measured of one grid.
 
-    def __init__(self, grid: Grid, size: Size) -> None:
+    Args:
+        figures: by name, which tells the unit.
+        processor: milliseconds of processor time, by kind of work and by process, servers together.
+    """
+
+    figures: dict[str, float]
+    processor: dict[str, dict[str, float]]
+
+
+NOTHING: Final = Account({}, {})
+"""Of a grid that was not measured."""
+
+
+class Measurement:
+    """Takes the figures of one grid. A row of the table is a figure that a step notes; for a new one, add a step.
+
+    Args:
+        grid: that is measured.
+        size: how much to do.
+        before_each: called before every large upload.
+    """
+
+    def __init__(self, grid: Grid, size: Size, before_each: Callable[[], None]) -> None:
         self.figures: dict[str, float] = {}
+        self.processor: dict[str, dict[str, float]] = {}
         self._grid = grid
         self._size = size
+        self._before_each = before_each
 
-    def take(self, report: Callable[[str], None]) -> dict[str, float]:
-        """All figures, telling what is being done."""
+    def take(self, report: Callable[[str], None]) -> Account:
+        """Take all figures, telling what is being done."""
         for step in (self._memory_of_little, self._large, self._small, self._command):
             report(f"{self._grid.name}: {step.__name__.strip('_').replace('_', ' ')}")
             step()
         self._memory("")
-        return self.figures
+        return Account(self.figures, self.processor)
 
     # --- steps ------------------------------------------------------------------------------------------------
 
@@ -85,10 +109,11 @@ class Measurement:
         for _ in range(self._size.repeats):
             data = os.urandom(megabytes * MEGABYTE)
             before = self._grid.stored_bytes()
-            with _timed(ups):
+            self._before_each()
+            with _timed(ups), self._processor_time("upload, a MB", megabytes):
                 cap = self._store(data)
             self.figures["bytes stored per byte"] = (self._grid.stored_bytes() - before) / len(data)
-            with _timed(downs):
+            with _timed(downs), self._processor_time("download, a MB", megabytes):
                 self._fetch(cap)
             for attempt in range(5):
                 firsts.append(self._first_byte(cap))
@@ -108,13 +133,15 @@ class Measurement:
         puts: list[float] = []
         gets: list[float] = []
         caps = []
-        for _ in range(self._size.small_files):
-            data = os.urandom(SMALL)
-            with _timed(puts):
-                caps.append(self._store(data))
-        for cap in caps:
-            with _timed(gets):
-                self._fetch(cap)
+        with self._processor_time("10 kB put", self._size.small_files):
+            for _ in range(self._size.small_files):
+                data = os.urandom(SMALL)
+                with _timed(puts):
+                    caps.append(self._store(data))
+        with self._processor_time("10 kB get", self._size.small_files):
+            for cap in caps:
+                with _timed(gets):
+                    self._fetch(cap)
         self.figures["10 kB put, ms"] = 1000 * statistics.median(puts)
         self.figures["10 kB get, ms"] = 1000 * statistics.median(gets)
         with ThreadPoolExecutor(8) as pool:
@@ -136,8 +163,19 @@ class Measurement:
         self.figures["a command, ms"] = 1000 * statistics.median(seconds)
 
     def _memory(self, when: str) -> None:
-        for what, most in self._grid.peak_memory().items():
-            self.figures[f"peak memory of {what}{when}, MB"] = most / MEGABYTE
+        for what, processes in self._grid.processes().items():
+            most = max(map(peak_memory, processes)) / MEGABYTE
+            self.figures[f"peak memory of {'a server' if what == 'servers' else what}{when}, MB"] = most
+
+    @contextmanager
+    def _processor_time(self, work: str, count: int) -> Iterator[None]:
+        """Note what each kind of process spends on one of ``count``; of several rounds the last one stays."""
+        processes = self._grid.processes()
+        before = {what: sum(map(processor_seconds, ids)) for what, ids in processes.items()}
+        yield
+        self.processor[work] = {
+            what: 1000 * (sum(map(processor_seconds, ids)) - before[what]) / count for what, ids in processes.items()
+        }
 
     # --- requests ---------------------------------------------------------------------------------------------
 
@@ -194,3 +232,10 @@ def peak_memory(process_id: int) -> int:
     """Most bytes of memory that a process has had so far."""
     with Path(f"/proc/{process_id}/status").open(encoding="ascii") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+
+
+def processor_seconds(process_id: int) -> float:
+    """Processor time that a process has used so far, in its own code and in the system's."""
+    fields = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    user, system = fields[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

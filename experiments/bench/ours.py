@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from experiments.bench.load import peak_memory
 from tahoe.cli.local_grid import BROKER, CLIENT_NAME, GridPlan, LocalGrid
 from tahoe.net.card import BrokerEntry
 from tahoe.protocol import Encoding
@@ -50,14 +49,14 @@ class OurGrid:
         """The node's token."""
         return {"Authorization": f"Bearer {(self._grid.client / 'private' / 'api_token').read_text().strip()}"}
 
-    def peak_memory(self) -> dict[str, int]:
-        """Most bytes so far of the client, of the fullest server and of the broker."""
+    def processes(self) -> dict[str, list[int]]:
+        """Process ids of client, servers and broker."""
         broker = self._grid.process_id(BROKER)
-        (mosquitto,) = Path(f"/proc/{broker}/task/{broker}/children").read_text(encoding="ascii").split()
+        children = Path(f"/proc/{broker}/task/{broker}/children").read_text(encoding="ascii").split()
         return {
-            "client": peak_memory(self._grid.process_id(CLIENT_NAME)),
-            "a server": max(peak_memory(self._grid.process_id(name)) for name in self._grid.server_names),
-            "the broker": peak_memory(int(mosquitto)),
+            "client": [self._grid.process_id(CLIENT_NAME)],
+            "servers": [self._grid.process_id(name) for name in self._grid.server_names],
+            "the broker": [int(child) for child in children],
         }
 
     def stored_bytes(self) -> int:

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 from typing import Self
 
-from experiments.bench.load import peak_memory
-
 VERSION = "1.20.0"
 LOOPBACK = "127.0.0.1"
 PATIENCE = 90.0
@@ -68,10 +66,12 @@ class RivalGrid:
         """Nothing: whoever reaches the gateway may store."""
         return {}
 
-    def peak_memory(self) -> dict[str, int]:
-        """Most bytes so far of the client and of the fullest server."""
-        servers = max(peak_memory(self._children[name].pid) for name in self._servers)
-        return {"client": peak_memory(self._children["client"].pid), "a server": servers}
+    def processes(self) -> dict[str, list[int]]:
+        """Process ids of client and servers."""
+        return {
+            "client": [self._children["client"].pid],
+            "servers": [self._children[name].pid for name in self._servers],
+        }
 
     def stored_bytes(self) -> int:
         """Bytes of share files on all servers' disks."""

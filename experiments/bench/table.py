@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import NamedTuple
 
+from experiments.bench.load import Account
 from tahoe import __version__
 from tahoe.codec.erasure import engine_name
+from tahoe.net.mosquitto import find_mosquitto
 
 Figures = Mapping[str, float]
 
@@ -37,6 +41,14 @@ SHARE_OF_BOUND = 0.6
 """An upload must reach this much of 1 / (1 / arithmetic + 1 / transport)."""
 
 
+class Results(NamedTuple):
+    """What one run has measured: our grid, the rival (or nothing), and what the machine allows."""
+
+    ours: Account
+    rivals: Account
+    bounds: Figures
+
+
 def bound(bounds: Figures) -> float:
     """MB/s that an upload could reach if arithmetic and transport were all, one after the other."""
     return 1 / (1 / bounds["arithmetic, MB/s"] + 1 / bounds["transport, MB/s"])
@@ -49,15 +61,29 @@ def ratio(figure: str, ours: float, rivals: float) -> float:
     return ours / rivals if is_speed else rivals / ours
 
 
-def lines(ours: Figures, bounds: Figures, rivals: Figures) -> Iterator[str]:
+def lines(results: Results) -> Iterator[str]:
     """The table in Markdown."""
+    ours, rivals = results.ours.figures, results.rivals.figures
     yield "| figure | tahoe-grid | Tahoe-LAFS 1.20.0 | times better | must reach | aim | |"
     yield "|---|---|---|---|---|---|---|"
     for figure, value in ours.items():
         yield f"| {figure} | {value:,.3g} | {_against(figure, value, rivals)} |"
-    reached = ours["upload, MB/s"] / bound(bounds)
+    reached = ours["upload, MB/s"] / bound(results.bounds)
     verdict = "met" if reached >= SHARE_OF_BOUND else "**missed**"
     yield f"| upload, share of the bound | {reached:.0%} | | | {SHARE_OF_BOUND:.0%} | | {verdict} |"
+
+
+def processor_lines(results: Results) -> Iterator[str]:
+    """The table of processor time in Markdown."""
+    processes = list(next(iter(results.ours.processor.values())))
+    yield f"| processor time, ms | {' | '.join(processes)} | in all | Tahoe-LAFS 1.20.0: client | servers | in all |"
+    yield "|---|" + "---|" * (len(processes) + 4)
+    for work, ours in results.ours.processor.items():
+        spent = [*ours.values(), sum(ours.values())]
+        theirs = results.rivals.processor.get(work, {})
+        spent += [*theirs.values(), sum(theirs.values())] if theirs else []
+        cells = [f"{milliseconds:.1f}" for milliseconds in spent] + [""] * (0 if theirs else 3)
+        yield f"| {work} | {' | '.join(cells)} |"
 
 
 def _against(figure: str, value: float, rivals: Figures) -> str:
@@ -72,15 +98,17 @@ def _against(figure: str, value: float, rivals: Figures) -> str:
     return " | ".join((f"{rivals[figure]:,.3g}", f"{times:.2g}", *wanted, verdict))
 
 
-def document(command: str, ours: Figures, bounds: Figures, rivals: Figures) -> str:
+def document(command: str, results: Results) -> str:
     """The whole of docs/benchmarks.md."""
-    bound_lines = "\n".join(f"| {name} | {value:,.3g} |" for name, value in bounds.items())
-    table = "\n".join(lines(ours, bounds, rivals))
+    bound_lines = "\n".join(f"| {name} | {value:,.3g} |" for name, value in results.bounds.items())
+    table = "\n".join(lines(results))
+    processor = "\n".join(processor_lines(results))
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("aiomqtt", "paho-mqtt", "cryptography"))
     return f"""# Benchmarks
 
 Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}: tahoe-grid {__version__}, erasure coding by {engine_name()},
-Python {platform.python_version()}, {os.cpu_count()} processors ({platform.machine()}), loopback, everything on one machine,
-whose load average over the last quarter of an hour, this run included, was {os.getloadavg()[2]:.1f}.
+Python {platform.python_version()}, {libraries}, {_mosquitto_version()}; {os.cpu_count()} processors ({platform.machine()}), loopback,
+everything on one machine, whose load average over the last quarter of an hour, this run included, was {os.getloadavg()[2]:.1f}.
 Speeds are of plaintext through the HTTP gateway; absolute figures hold for this machine and this quarter of an hour, the ratios are what to rely on.
 
 Ten storage processes, one introducer, one client, 3-of-10, happy 7. Ours talks through mosquitto and a put is durable (synced) on every server
@@ -88,11 +116,24 @@ before it is answered; the rival's servers talk to its client directly and do no
 
 {table}
 
-The bounds, measured in the same run: arithmetic is one core that hashes, encrypts and codes; transport is raw aiomqtt through the same broker
-with the same payloads, as bytes of file (each is 10/3 bytes of message).
+Where the time goes, for a megabyte of a large file and for a small file. Unlike the speeds these figures hardly depend on what else the machine
+does:
+
+{processor}
+
+The bounds, medians of what was measured before each upload: arithmetic is one core that hashes, encrypts and codes; transport is raw aiomqtt
+through the same broker with the same payloads, as bytes of file (each is 10/3 bytes of message).
 
 | bound | |
 |---|---|
 {bound_lines}
-| upload, both one after the other, MB/s | {bound(bounds):,.3g} |
+| upload, both one after the other, MB/s | {bound(results.bounds):,.3g} |
 """
+
+
+def _mosquitto_version() -> str:
+    """What the broker calls itself in the first line of its help."""
+    program = find_mosquitto()
+    assert program is not None, "the benchmark has just run it"
+    said = subprocess.run([program, "-h"], capture_output=True, text=True, check=False).stdout  # noqa: S603  # our own broker
+    return said.partition("\n")[0].replace(" version", "")

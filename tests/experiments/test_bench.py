@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from experiments.bench.table import GOALS, bound, document, lines, ratio
+from experiments.bench.load import NOTHING, Account
+from experiments.bench.table import GOALS, Results, bound, document, lines, processor_lines, ratio
 
 ROOT = Path(__file__).parents[2]
+PROCESSOR = {"upload, a MB": {"client": 10.0, "servers": 12.0, "the broker": 2.0}}
 BOUNDS = {"arithmetic, MB/s": 300.0, "transport, MB/s": 100.0}
 
 
@@ -29,17 +31,23 @@ def test_times_better_means_faster_or_smaller_as_the_figure_has_it():
 
 
 def test_a_goal_that_is_missed_is_called_so():
-    ours = dict.fromkeys(GOALS, 1.0)
-    table = "\n".join(lines(ours, BOUNDS, ours))
+    ours = Account(dict.fromkeys(GOALS, 1.0), {})
+    table = "\n".join(lines(Results(ours, ours, BOUNDS)))
     assert (
         table.count("**missed**") == len(GOALS) - 2 + 1
     )  # memory must only be no more, and the share of the bound is missed
     assert bound(BOUNDS) == 75.0
 
 
+def test_processor_time_is_told_by_process_and_summed():
+    rivals = Account({}, {"upload, a MB": {"client": 30.0, "servers": 17.0}})
+    (*_, line) = processor_lines(Results(Account({}, PROCESSOR), rivals, BOUNDS))
+    assert line == "| upload, a MB | 10.0 | 12.0 | 2.0 | 24.0 | 30.0 | 17.0 | 47.0 |"
+
+
 def test_without_the_rival_nothing_is_claimed_against_it():
-    ours = dict.fromkeys(GOALS, 70.0)
-    text = document("the command", ours, BOUNDS, {})
+    ours = Account(dict.fromkeys(GOALS, 70.0), PROCESSOR)
+    text = document("the command", Results(ours, NOTHING, BOUNDS))
     assert "aim met" not in text
     assert "| upload, share of the bound | 93% |" in text
 
