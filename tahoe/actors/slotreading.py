@@ -305,10 +305,9 @@ class Inquiry:
         """
         segments = list(segments)
         kept = self._of(version)
-        before = len(self.hearing.versions)
         lacking = self.lacking(version, segments)
         if lacking and not await SlotFetch(self._desk, self, self._index, version).run(lacking):
-            if len(self.hearing.versions) > before:
+            if any(newer > version.identity for newer in self.hearing.versions):
                 raise Superseded("a newer version came while this one was read")
             raise self._not_enough(version)
         ready = [segment for segment in segments if segment not in kept.texts]

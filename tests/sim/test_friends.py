@@ -1,0 +1,156 @@
+"""Slots and directories in whole simulated grids: sessions, losses, doubled packets, crashes and dead brokers included."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from tahoe.actors.directories import NewChild
+from tahoe.codec.capability import ImmutableRead
+from tahoe.errors import Indefinite, TahoeError
+from tahoe.protocol import CLIENT
+from tahoe.sim.blueprint import GridOptions
+from tahoe.sim.disks import VolatilePlatter
+from tahoe.sim.faults import BrokerRestart, Crash, Restart, Scheduled, Weather
+from tahoe.sim.grid import SimGrid
+
+FIDELITIES = pytest.mark.parametrize("fidelity", ["wire", "message", "phantom"])
+
+
+def file(number: int) -> NewChild:
+    return NewChild(ImmutableRead(number.to_bytes(16, "big"), bytes(32), 3, 10, 1000 + number))
+
+
+def client(grid: SimGrid, number: int = 0):
+    return grid.clients[number].actor(CLIENT)
+
+
+def names(grid: SimGrid, directory, number: int = 0) -> list[str]:
+    return list(grid.run(client(grid, number).directories.list(directory), number))
+
+
+@FIDELITIES
+def test_slots_and_directories_work_at_every_fidelity(fidelity):
+    grid = SimGrid(1, clients=2, options=GridOptions(fidelity=fidelity))
+    slot = grid.run(client(grid).slots.create(b"contents" * 10_000))
+    grid.run(client(grid, 1).slots.update(slot, 3, b"!"), 1)
+    assert grid.run(client(grid).slots.read(slot)).data == b"con!ents" + b"contents" * 9999
+    root = grid.run(client(grid).directories.create({"file": file(1)}))
+    grid.run(client(grid, 1).directories.mkdir(root, "below"), 1)
+    assert names(grid, root) == ["below", "file"]
+
+
+@FIDELITIES
+def test_an_immutable_directory_is_kept_as_a_file(fidelity):
+    grid = SimGrid(1, clients=2, options=GridOptions(fidelity=fidelity))
+    made = grid.run(client(grid).directories.create_immutable({"a": file(1), "b": file(2)}, b"convergence"))
+    assert str(made).startswith("URI:DIR2-CHK:")
+    assert names(grid, made, 1) == ["a", "b"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_five_friends_edit_one_directory_while_packets_are_lost_and_doubled_and_servers_come_and_go(seed):
+    options = GridOptions(fidelity="wire" if seed % 2 else "message", platter=VolatilePlatter)
+    grid = SimGrid(seed, clients=5, options=options)
+    root = grid.run(client(grid).directories.create())
+    everybody = tuple(grid.fleet.nodes)
+    now = grid.world.now()
+    grid.apply(
+        (
+            Scheduled(now + 0.1, Weather(everybody, loss=0.1, duplicate=0.1, reorder=0.1)),
+            Scheduled(now + 0.5, Crash("server-1", power=True)),
+            Scheduled(now + 1.0, Crash("server-2")),
+            Scheduled(now + 3.0, BrokerRestart(2.0)),
+            Scheduled(now + 6.0, Restart("server-1")),
+            Scheduled(now + 7.0, Restart("server-2")),
+        )
+    )
+    done: dict[str, None] = {}
+
+    async def edit(number: int) -> None:
+        for step in range(5):
+            name = f"{number}-{step}"
+            try:
+                await client(grid, number).directories.set_children(root, {name: file(step)})
+            except Indefinite:
+                continue
+            done[name] = None
+            await client(grid, number).ctx.sleep(1.0)
+
+    promises = [grid.clients[number].observe(edit(number)) for number in range(5)]
+    for promise in promises:
+        grid.run(promise)
+    grid.apply((Scheduled(grid.world.now(), Weather(everybody)),))
+    grid.run(30.0)
+    found = names(grid, root, 3)
+    assert set(done) <= set(found), "every acknowledged edit is there"
+    assert len(done) >= 20
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_client_that_dies_between_any_two_steps_of_a_move_loses_nothing(step):
+    grid = SimGrid(1, clients=2, options=GridOptions(fidelity="message"))
+    directories = client(grid).directories
+    source, target = grid.run(directories.create({"old": file(1)})), grid.run(directories.create())
+    grid.run(1.0)
+    grid.clients[0].observe(directories.move(source, "old", target, "new"))
+    grid.run(0.002 * step)
+    grid.crash("client-0")
+    grid.run(1.0)
+    here, there = names(grid, source, 1), names(grid, target, 1)
+    assert (here, there) in ((["old"], []), (["old"], ["new"]), ([], ["new"]))
+    grid.restart("client-0")
+    grid.run(5.0)
+    if here:
+        grid.run(client(grid).directories.move(source, "old", target, "new"))
+    assert (names(grid, source, 1), names(grid, target, 1)) == ([], ["new"])
+
+
+def test_what_was_acknowledged_outlives_a_power_cut_of_all_servers():
+    grid = SimGrid(1, clients=2, options=GridOptions(fidelity="message", platter=VolatilePlatter))
+    root = grid.run(client(grid).directories.create())
+    for number in range(5):
+        grid.run(client(grid).directories.set_children(root, {f"{number}": file(number)}))
+    servers = [name for name in grid.fleet.nodes if name.startswith("server")]
+    grid.crash(*servers, power=True)
+    grid.run(1.0)
+    grid.restart(*servers)
+    grid.run(5.0)
+    assert names(grid, root, 1) == [f"{number}" for number in range(5)]
+
+
+def test_a_broker_that_is_down_makes_edits_fail_and_nothing_worse():
+    grid = SimGrid(1, clients=1, options=GridOptions(fidelity="message"))
+    root = grid.run(client(grid).directories.create())
+    grid.network.stop_broker()
+    with pytest.raises(TahoeError):
+        grid.run(client(grid).directories.set_children(root, {"a": file(1)}))
+    grid.network.start_broker()
+    grid.run(30.0)
+    grid.run(client(grid).directories.set_children(root, {"b": file(1)}))
+    assert names(grid, root) in (["a", "b"], ["b"])
+
+
+def _cost_of_adds(size: int, adds: int) -> tuple[list[int], list[float]]:
+    """Bytes and seconds of every add to a directory."""
+    grid = SimGrid(1, clients=1, options=GridOptions(fidelity="message"))
+    root = grid.run(
+        client(grid).directories.create({f"name of a file {number}": file(number) for number in range(size)})
+    )
+    sizes, seconds = [], []
+    for number in range(adds):
+        before, began = grid.network.bytes_sent, grid.world.now()
+        grid.run(client(grid).directories.set_children(root, {f"new name {number}": file(number)}))
+        seconds.append(grid.world.now() - began)
+        grid.run(0.05)
+        sizes.append(grid.network.bytes_sent - before)
+    return sizes, seconds
+
+
+def test_adding_to_ten_thousand_costs_what_adding_to_nothing_costs():
+    small, large = _cost_of_adds(0, 100), _cost_of_adds(10_000, 100)
+    for little, much in zip(small, large, strict=True):
+        assert statistics.median(much) <= 1.5 * statistics.median(little)
+        assert statistics.mean(much) <= 2 * statistics.mean(little)
+    assert statistics.median(large[0]) < 30_000
