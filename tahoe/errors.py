@@ -17,6 +17,10 @@ class BadCapability(TahoeError):
     """The capability string can't be used: mistyped, of an unknown kind, or for another operation. Check it and try again."""
 
 
+class ReadOnly(BadCapability):
+    """The capability reads, and this takes one that writes. Ask whoever gave it to you for more."""
+
+
 class BadConfiguration(TahoeError):
     """A configuration file, grid card or option can't be used. The message names the place and the remedy."""
 
