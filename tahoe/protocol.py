@@ -193,19 +193,40 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     shares: tuple[ShareFacts, ...]
 
 
+class SlotShareFacts(msgspec.Struct, frozen=True, array_like=True):
+    """One share of a slot that a server holds, and the version that it says the share carries."""
+
+    number: int
+    sequence: int
+    root_hash: bytes
+
+
+class HeldSlot(msgspec.Struct, frozen=True, array_like=True):
+    """The shares that a server holds of one slot. What is damaged is left out."""
+
+    storage_index: bytes
+    shares: tuple[SlotShareFacts, ...]
+
+
 class SharesHeld(Answer, frozen=True, tag="shares-held"):
-    """Answer to ``HaveShares``: only indexes of which there is a share, and the room left."""
+    """Answer to ``HaveShares``: only indexes of which there is a share, and the room left; slots where asked for."""
 
     held: tuple[Held, ...]
     space: Space
+    slots: tuple[HeldSlot, ...] = ()
 
 
 class HaveShares(Request[SharesHeld], frozen=True, tag="have-shares"):
-    """Which shares of these storage indexes have you, and how much room?"""
+    """Which shares of these storage indexes have you, and how much room?
+
+    ``slots``: say of slots, too, which versions their shares carry. Versions are as the server tells them: who needs
+    proof reads.
+    """
 
     repeatable: ClassVar[bool] = True
 
     storage_indexes: tuple[bytes, ...]
+    slots: bool = False
 
     def answer_room(self) -> int:
         """Room for about ten shares of every index."""
@@ -551,15 +572,34 @@ class LeaseWanted(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LeasesAdded(Answer, frozen=True, tag="leases-added"):
-    """Indexes of which shares were found and leases added or renewed."""
+    """What became of ``AddLeases``.
+
+    ``storage_indexes`` are those of which there are shares, and they are leased now (and back from the trash, if they
+    were there). ``refused`` are those of which there are shares, but a lease would have been new to an account that is
+    ``over_quota`` bytes beyond what it may keep here. Renewals are never refused. ``seconds`` is how long leases last:
+    this server judges by a time of its own, so nothing else is said of when they end.
+    """
 
     storage_indexes: tuple[bytes, ...]
+    refused: tuple[bytes, ...] = ()
+    over_quota: int = 0
+    seconds: int = 0
 
 
 class AddLeases(Request[LeasesAdded], frozen=True, tag="add-leases"):
-    """Add or renew leases on everything held of these indexes."""
+    """Add or renew leases on everything held of these indexes, shares of files and of slots.
+
+    ``delegation`` (``session/delegation.py``) names the account on whose behalf; empty: the sender's own. ``time`` is
+    what the sender's clock says, in seconds since the epoch; 0: nothing. Servers tell the time by many of those.
+    """
 
     leases: tuple[LeaseWanted, ...]
+    delegation: bytes = b""
+    time: int = 0
+
+    def answer_room(self) -> int:
+        """Every index may be named."""
+        return ROOM_FOR_FACTS + 32 * len(self.leases)
 
 
 class LeasesCancelled(Answer, frozen=True, tag="leases-cancelled"):
@@ -569,9 +609,51 @@ class LeasesCancelled(Answer, frozen=True, tag="leases-cancelled"):
 
 
 class CancelLeases(Request[LeasesCancelled], frozen=True, tag="cancel-leases"):
-    """Remove leases by their cancel secrets."""
+    """Remove leases by their cancel secrets: whoever made a lease can cancel it, and nobody else.
+
+    A share that loses its last lease is not removed, but may be when room is needed.
+    """
 
     leases: tuple[LeaseWanted, ...]
+
+
+class AccountUsage(msgspec.Struct, frozen=True, array_like=True):
+    """What one account keeps on a server.
+
+    Sizes are bytes of containers on which it has a lease, which may be others' as well. ``quota`` is the most it may
+    have; -1: no limit. An account is a node id or a member's name; accounts that share the common pool are ``pooled``:
+    their quota is that of the pool, of which ``pool_bytes`` are taken.
+    """
+
+    account: str
+    bytes: int
+    shares: int
+    quota: int = -1
+    pooled: bool = False
+    pool_bytes: int = 0
+
+
+class UsageTold(Answer, frozen=True, tag="usage-told"):
+    """Answer to ``UsageOf``: the accounts asked about, and the room on the server."""
+
+    accounts: tuple[AccountUsage, ...]
+    space: Space
+
+
+class UsageOf(Request[UsageTold], frozen=True, tag="usage-of"):
+    """How much does my account keep on you (with a delegation: the account on whose behalf I act), and how much may it?
+
+    ``everybody``: all accounts; answered to the server's own node only.
+    """
+
+    repeatable: ClassVar[bool] = True
+
+    delegation: bytes = b""
+    everybody: bool = False
+
+    def answer_room(self) -> int:
+        """A server may have many accounts."""
+        return DEFAULT_MESSAGE_BYTES // 2 if self.everybody else ROOM_FOR_FACTS
 
 
 class Noted(Answer, frozen=True, tag="noted"):

@@ -1,6 +1,7 @@
 """Adds the bytes of protocol structs that ``golden.json`` does not know yet: ``python -m tests.session.make_golden``.
 
-Bytes that are there are never changed: they are what nodes out there speak. A struct is filled with values that
+Bytes that are there are never changed: they are what nodes out there speak. A struct that has grown since gets a
+second entry, ``Name/fields``, for its fields of today. A struct is filled with values that
 differ from field to field, so that two fields that change places are noticed.
 """
 
@@ -75,9 +76,11 @@ def main() -> None:
     """Write what is new."""
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     for name, kind in structs().items():
-        if name not in golden:
+        known = golden.get(name)
+        entry = name if known is None else f"{name}/{len(kind.__struct_fields__)}"
+        if known is None or (len(known["fields"]) < len(kind.__struct_fields__) and entry not in golden):
             thing = sample(kind, count(1))
-            golden[name] = {"bytes": encode(thing).hex(), "fields": plain_fields(thing)}
+            golden[entry] = {"bytes": encode(thing).hex(), "fields": plain_fields(thing)}
     GOLDEN.write_text(json.dumps(golden, indent=1) + "\n")
 
 
