@@ -10,12 +10,12 @@ import click
 from tahoe.errors import BadConfiguration
 from tahoe.net.card import BrokerEntry, GridCard
 from tahoe.net.config import ClientSection, NodeConfig, NodeSection, StorageSection, parse_encoding
-from tahoe.net.directory import NewGrid
+from tahoe.net.directory import FOUNDER_ROLES, NewGrid
 from tahoe.net.directory import create_introducer as make_introducer
 from tahoe.net.directory import create_node as make_node
 from tahoe.net.quantities import ByteSize
 from tahoe.net.toml import read as read_toml
-from tahoe.protocol import Encoding
+from tahoe.protocol import INTRODUCER, Encoding
 
 NEW_DIRECTORY = click.Path(file_okay=False, path_type=Path)
 
@@ -63,12 +63,27 @@ class EncodingText(click.ParamType):  # type: ignore[type-arg]  # as above
 @click.option("--grid-key", type=click.Path(dir_okay=False, path_type=Path), help="Default: DIR.grid-key, beside DIR.")
 @click.option("--name", default="", help="What people call the grid.")
 @click.option("--nickname", default="introducer", show_default=True, help="What people call this node.")
-def create_introducer(  # a command has as many parameters as its user has options
-    directory: Path, brokers: tuple[str, ...], encoding: Encoding, grid_key: Path | None, name: str, nickname: str
+@click.option(
+    "--roles",
+    default=",".join(FOUNDER_ROLES),
+    show_default=True,
+    help="What this node does; introducer, and if you like vdrive, storage, client.",
+)
+def create_introducer(  # noqa: PLR0913, PLR0917  # a command has as many parameters as its user has options
+    directory: Path,
+    brokers: tuple[str, ...],
+    encoding: Encoding,
+    grid_key: Path | None,
+    name: str,
+    nickname: str,
+    roles: str,
 ) -> None:
-    """Found a grid: make its key, its card and its introducer in DIR."""
+    """Found a grid: make its key, its card and its introducer in DIR.
+
+    The node is a vdrive, too: it keeps the roots that you publish (`tahoe vdrive publish`) for those who come anew.
+    """
     grid = NewGrid(tuple(map(broker_entry, brokers)), encoding, name, grid_key)
-    made = make_introducer(directory, grid, nickname)
+    made = make_introducer(directory, grid, nickname, _founder_roles(roles))
     key_file = grid_key or directory.with_name(directory.resolve().name + ".grid-key")
     click.echo(f"The grid's card: {made.card}   (a secret: whoever has it is let in; copy it to friends)")
     click.echo(f"The grid's key:  {key_file}   (yours alone; no running node needs it, keep it elsewhere)")
@@ -85,7 +100,9 @@ def create_introducer(  # a command has as many parameters as its user has optio
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The grid card, grid.toml.",
 )
-@click.option("--roles", default="storage,client", show_default=True, help="storage, client, or both with a comma.")
+@click.option(
+    "--roles", default="storage,client", show_default=True, help="storage, client, vdrive; several with commas."
+)
 @click.option("--nickname", default=platform.node, help="What people call this node. Default: the machine's name.")
 @click.option("--location", default="", help="site/rack/host; nodes that share it are thought to fail together.")
 @click.option("--web-port", type=click.IntRange(0, 65535), default=0, help="The gateway's port. Default: any free one.")
@@ -101,11 +118,11 @@ def create_node(  # noqa: PLR0913, PLR0917  # as above
     sizelimit: ByteSize | None,
     reserved_space: ByteSize | None,
 ) -> None:
-    """Make a storage and/or client node in DIR, which must be new or empty."""
+    """Make a node in DIR, which must be new or empty."""
     usual = StorageSection()
     try:
         config = NodeConfig(
-            node=NodeSection(tuple(role.strip() for role in roles.split(",")), nickname, location),
+            node=NodeSection(_roles(roles), nickname, location),
             storage=StorageSection(
                 sizelimit=usual.sizelimit if sizelimit is None else sizelimit,
                 reserved_space=usual.reserved_space if reserved_space is None else reserved_space,
@@ -116,6 +133,22 @@ def create_node(  # noqa: PLR0913, PLR0917  # as above
         raise click.UsageError(str(error)) from error
     make_node(directory, GridCard.load(card), config)
     click.echo(f"Made {directory}; its options are in {directory / 'tahoe.toml'}. Next: tahoe start {directory}")
+
+
+def _roles(text: str) -> tuple[str, ...]:
+    return tuple(role.strip() for role in text.split(","))
+
+
+def _founder_roles(text: str) -> tuple[str, ...]:
+    """Return the roles of a grid's first node, checked before anything is made."""
+    roles = _roles(text)
+    try:
+        NodeSection(roles)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if INTRODUCER not in roles:
+        raise click.UsageError("a grid begins with an introducer; --roles must name it")
+    return roles
 
 
 def broker_entry(text: str) -> BrokerEntry:

@@ -13,13 +13,13 @@ from typing import Annotated, Final, get_type_hints
 
 import msgspec
 
-from tahoe.actors.membership import EncodingBounds
+from tahoe.actors.membership import MOST_SHARES, EncodingBounds
 from tahoe.errors import BadConfiguration
 from tahoe.net import toml
 from tahoe.net.quantities import ByteSize, Seconds
-from tahoe.protocol import CLIENT, DEFAULT_MESSAGE_BYTES, INTRODUCER, STORAGE, Encoding, Role
+from tahoe.protocol import CLIENT, DEFAULT_MESSAGE_BYTES, INTRODUCER, STORAGE, VDRIVE, Encoding, Role
 
-CONFIGURABLE_ROLES: Final = (INTRODUCER, STORAGE, CLIENT)
+CONFIGURABLE_ROLES: Final = (INTRODUCER, STORAGE, CLIENT, VDRIVE)
 SMALLEST_MESSAGE: Final = 16 * 1024
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -37,7 +37,10 @@ def about(text: str) -> msgspec.Meta:
 class NodeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[node]``."""
 
-    roles: Annotated[tuple[str, ...], about("What this node does: introducer, storage, client.")] = (STORAGE, CLIENT)
+    roles: Annotated[tuple[str, ...], about("What this node does: introducer, storage, client, vdrive.")] = (
+        STORAGE,
+        CLIENT,
+    )
     nickname: Annotated[str, about("How people call this node; everybody in the grid sees it.")] = ""
     location: Annotated[
         str, about("Where it stands, as site/rack/host; nodes that share it are thought to fail together.")
@@ -89,6 +92,12 @@ class ClientSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     encoding: Annotated[
         str, about('Own encoding "needed/happy/total" for new files; empty: what the grid\'s owner signed.')
     ] = ""
+    slots: Annotated[
+        str, about('Own encoding "needed/total" for new mutable files and directories; empty: that of files.')
+    ] = ""
+    default_root: Annotated[
+        str, about("Where paths without an alias begin: private, global, another root of the grid, or an alias.")
+    ] = "private"
     lowest_happy: Annotated[int, about("Refuse a grid's encoding that would spread files over fewer servers.")] = 1
     most_expansion: Annotated[float, about("Refuse a grid's encoding that makes more bytes than this of one.")] = 16.0
 
@@ -97,6 +106,10 @@ class ClientSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("web_port must be between 0 and 65535")
         if self.encoding:
             parse_encoding(self.encoding)
+        if self.slots:
+            parse_slot_encoding(self.slots)
+        if not self.default_root or set(self.default_root) & set(":/\0"):
+            raise ValueError("default_root is the name of a root or an alias, without a colon: private, global, ...")
 
     def bounds(self) -> EncodingBounds:
         """Which encoding parameters this node accepts."""
@@ -159,6 +172,21 @@ def parse_encoding(text: str) -> Encoding:
     except BadConfiguration as error:
         raise ValueError(str(error)) from error
     return encoding
+
+
+def parse_slot_encoding(text: str) -> tuple[int, int]:
+    """Read ``needed/total``.
+
+    Raises:
+        ValueError: with an example of what is right.
+    """
+    numbers = text.split("/")
+    if len(numbers) != 2 or not all(number.strip().isdecimal() for number in numbers):
+        raise ValueError(f"{text!r} is no encoding of slots; write needed/total, for example 3/10")
+    needed, total = map(int, numbers)
+    if not 1 <= needed <= total <= MOST_SHARES:
+        raise ValueError(f"slots = {text!r}: 1 <= needed <= total <= {MOST_SHARES} must hold")
+    return needed, total
 
 
 def _options(section: msgspec.Struct) -> str:

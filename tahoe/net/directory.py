@@ -33,7 +33,7 @@ from tahoe.net.card import BrokerEntry, GridCard, IntroducerEntry
 from tahoe.net.config import NodeConfig, NodeSection
 from tahoe.net.keys import SECRET_BYTES, load_secret, replace_file, save_private_text, save_secret, sync_directory
 from tahoe.net.toml import Key32
-from tahoe.protocol import CLIENT, INTRODUCER, Encoding, Role
+from tahoe.protocol import CLIENT, INTRODUCER, VDRIVE, Encoding, Role
 from tahoe.session.identity import GridKey, Identity
 from tahoe.session.statement import (
     ENCODING_STATEMENT,
@@ -47,6 +47,8 @@ from tahoe.session.statement import (
 LAYOUT_FORMAT: Final = "tahoe node directory 1\n"
 STATEMENT_SUFFIX: Final = ".statement"
 DEFAULT_ENCODING: Final = Encoding()
+FOUNDER_ROLES: Final = (INTRODUCER, VDRIVE)
+"""Of a grid's first node: those who come anew then find both the others and the roots in one place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +195,22 @@ def create_node(path: Path, card: GridCard, config: NodeConfig = NodeConfig()) -
     return directory
 
 
-def create_introducer(path: Path, grid: NewGrid, nickname: str = "introducer") -> NodeDirectory:
+def create_introducer(
+    path: Path, grid: NewGrid, nickname: str = "introducer", roles: tuple[str, ...] = FOUNDER_ROLES
+) -> NodeDirectory:
     """Found a grid: make its key, its card and its first introducer.
+
+    Args:
+        path: that does not exist or is empty.
+        grid: what the founder decides.
+        nickname: how people call the introducer.
+        roles: of this node, ``introducer`` among them.
 
     Raises:
         BadConfiguration: the directory or the grid key's file is there already.
     """
-    config = NodeConfig(node=NodeSection(roles=(INTRODUCER,), nickname=nickname))
+    assert INTRODUCER in roles, "a grid begins with an introducer"
+    config = NodeConfig(node=NodeSection(roles=roles, nickname=nickname))
     grid_key_file = grid.grid_key or path.with_name(path.resolve().name + ".grid-key")
     if grid_key_file.exists():
         raise BadConfiguration(f"{grid_key_file}: exists already; a grid key is never overwritten")

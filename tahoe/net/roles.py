@@ -6,6 +6,8 @@ not open themselves: the store of a storage server.
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,13 +16,15 @@ from tahoe.actors.client import Client, ClientTerms
 from tahoe.actors.download import Habits, ReadingRoom
 from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
+from tahoe.actors.slots import SlotTerms
 from tahoe.actors.storage import StorageServer, Upkeep
 from tahoe.actors.terms import Limits
+from tahoe.actors.vdrive import VDrive
 from tahoe.context import Actor
-from tahoe.net.config import StorageSection
+from tahoe.net.config import StorageSection, parse_slot_encoding
 from tahoe.net.crew import Crew, Papers, Quarters
-from tahoe.net.keys import load_secret
-from tahoe.protocol import CLIENT, INTRODUCER, MEMBER, STORAGE
+from tahoe.net.keys import SECRET_BYTES, load_secret
+from tahoe.protocol import CLIENT, INTRODUCER, MEMBER, STORAGE, VDRIVE
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.filesystem import RealFileSystem
 from tahoe.storage.store import StoreOptions
@@ -37,30 +41,35 @@ def build_crew(quarters: Quarters) -> Crew:
     member = _member(quarters)
     actors: list[Actor] = [member]
     store: DiskStore | None = None
-    client: Client | None = None
+    clients: list[Client] = []
     if INTRODUCER in roles:
         actors.insert(0, _introducer(quarters))
     if STORAGE in roles:
         store = open_store(papers.directory.path, papers.config.storage)
         actors.append(StorageServer(quarters.context(STORAGE), store, store.slots, _upkeep(papers.config.storage)))
     if CLIENT in roles:
-        client = Client(quarters.context(CLIENT), member, _terms(papers))
-        actors.append(client)
+        terms = _terms(papers, load_secret(papers.directory.lease_secret))
+        clients.append(Client(quarters.context(CLIENT), member, terms))
+        actors += clients
+    if VDRIVE in roles:
+        clients.append(_reader(quarters, member))
+        actors.append(VDrive(clients[-1].ctx, member, clients[-1].directories))
     return Crew(
         actors=tuple(actors),
         space=store.space if store else None,
         leave=store.shut if store else None,
-        refit=partial(fit_messages, client) if client else None,
+        refit=partial(fit_messages, clients) if clients else None,
     )
 
 
-def fit_messages(client: Client, packet_bytes: int) -> None:
-    """Let a client's next transfers keep to smaller messages; what its downloads share stays shared."""
-    terms = client.terms
-    habits = replace(terms.room.habits, message=packet_bytes)
-    client.terms = replace(
-        terms, limits=replace(terms.limits, message=packet_bytes), room=replace(terms.room, habits=habits)
-    )
+def fit_messages(clients: Iterable[Client], packet_bytes: int) -> None:
+    """Let clients' next transfers keep to smaller messages; what their downloads share stays shared."""
+    for client in clients:
+        terms = client.terms
+        habits = replace(terms.room.habits, message=packet_bytes)
+        client.terms = replace(
+            terms, limits=replace(terms.limits, message=packet_bytes), room=replace(terms.room, habits=habits)
+        )
 
 
 def open_store(directory: Path, section: StorageSection) -> DiskStore:
@@ -93,23 +102,19 @@ def _member(quarters: Quarters) -> Membership:
     )
 
 
-def _client(quarters: Quarters, member: Membership) -> Client:
-    papers = quarters.papers
-    message = papers.config.network.message_size
-    terms = ClientTerms(
-        lease_master=load_secret(papers.directory.lease_secret),
-        limits=Limits(message=message),
-        room=ReadingRoom(habits=Habits(message=message)),
-    )
-    return Client(quarters.context(CLIENT), member, terms)
+def _reader(quarters: Quarters, member: Membership) -> Client:
+    """What a vdrive looks into directories with. It only reads: it takes no leases and needs no lasting secret."""
+    return Client(quarters.context(VDRIVE), member, _terms(quarters.papers, secrets.token_bytes(SECRET_BYTES)))
 
 
-def _terms(papers: Papers) -> ClientTerms:
+def _terms(papers: Papers, lease_master: bytes) -> ClientTerms:
     message = papers.config.network.message_size
+    slots = papers.config.client.slots
     return ClientTerms(
-        lease_master=load_secret(papers.directory.lease_secret),
+        lease_master=lease_master,
         limits=Limits(message=message),
         room=ReadingRoom(habits=Habits(message=message)),
+        slots=SlotTerms(*parse_slot_encoding(slots)) if slots else None,
     )
 
 

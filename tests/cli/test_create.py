@@ -9,7 +9,7 @@ import pytest
 from tahoe.net.card import GridCard
 from tahoe.net.config import NodeConfig
 from tahoe.net.directory import NodeDirectory
-from tahoe.protocol import CLIENT, INTRODUCER, STORAGE, Encoding
+from tahoe.protocol import CLIENT, INTRODUCER, STORAGE, VDRIVE, Encoding
 from tahoe.session.statement import decode_encoding, open_statement
 
 BROKER = ("--broker", "mqtt://user:pass@localhost:1999")
@@ -33,7 +33,7 @@ def test_an_introducer_founds_a_grid(introducer, tmp_path):
     (broker,) = card.brokers
     assert (broker.url, broker.user, broker.password) == ("mqtt://localhost:1999", "user", "pass")
     assert [entry.node for entry in card.introducers] == [introducer.load_identity().node]
-    assert NodeConfig.load(introducer.config).roles == (INTRODUCER,)
+    assert NodeConfig.load(introducer.config).roles == (INTRODUCER, VDRIVE)
     assert signed_encoding(introducer) == Encoding(3, 7, 10)
     assert stat.S_IMODE((tmp_path / "intro.grid-key").stat().st_mode) == 0o600
 
@@ -121,3 +121,22 @@ def test_nobody_else_signs(tahoe, introducer, tmp_path):
     assert "not the key" in outcome.err
     (tmp_path / "intro.grid-key").unlink()
     assert tahoe("grid", "sign", "intro").status == 1
+
+
+def test_the_founder_chooses_what_the_first_node_does_beside(tahoe, tmp_path):
+    assert tahoe("create-introducer", "i", *BROKER, "--roles", "introducer, client").status == 0
+    directory = NodeDirectory(tmp_path / "i")
+    assert NodeConfig.load(directory.config).roles == (INTRODUCER, CLIENT)
+    assert directory.api_token.exists()
+
+
+@pytest.mark.parametrize("roles", ["vdrive", "introducer,king", ""])
+def test_a_grid_without_an_introducer_is_not_founded(tahoe, tmp_path, roles):
+    assert tahoe("create-introducer", "i", *BROKER, "--roles", roles).status == 2
+    assert not (tmp_path / "i").exists()
+    assert not (tmp_path / "i.grid-key").exists()
+
+
+def test_a_vdrive_is_a_node_like_others(tahoe, introducer, tmp_path):
+    assert tahoe("create-node", "n", "--grid", introducer.card, "--roles", "vdrive").status == 0
+    assert NodeConfig.load(tmp_path / "n" / "tahoe.toml").roles == (VDRIVE,)

@@ -29,7 +29,7 @@ def test_founding_a_grid_makes_its_key_its_card_and_its_first_introducer(tmp_pat
     assert card.introducers[0].exchange_key == introducer.load_identity().exchange_public
     (signed,) = introducer.load_statements(card.public_key)
     assert decode_encoding(open_statement(card.public_key, signed).value) == Encoding(2, 3, 4)
-    assert NodeConfig.load(introducer.config).roles == ("introducer",)
+    assert NodeConfig.load(introducer.config).roles == ("introducer", "vdrive")
 
 
 def test_the_grid_key_is_not_inside_any_node_directory(tmp_path, introducer):
