@@ -656,6 +656,20 @@ class UsageOf(Request[UsageTold], frozen=True, tag="usage-of"):
         return DEFAULT_MESSAGE_BYTES // 2 if self.everybody else ROOM_FOR_FACTS
 
 
+class Replaced(Answer, frozen=True, tag="replaced"):
+    """Answer to ``ReplaceShare``: whether the share was replaced; if not, the server finds its own copy sound."""
+
+    replaced: bool
+
+
+class ReplaceShare(Request[Replaced], frozen=True, tag="replace-share"):
+    """A sound share that fits a message, in place of one that the server itself finds corrupt."""
+
+    storage_index: bytes
+    number: int
+    data: bytes
+
+
 class Noted(Answer, frozen=True, tag="noted"):
     """Advice was taken: ``found_corrupt`` tells whether the server's own check agrees."""
 

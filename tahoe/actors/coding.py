@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tahoe.codec.capability import ImmutableRead
+from tahoe.codec.capability import ImmutableRead, ImmutableVerify
 from tahoe.codec.cipher import StreamCipher
 from tahoe.codec.file import EncodedFile, FileDecoder, FileEncoder, crypt, encode_whole
 from tahoe.codec.keys import ConvergenceHasher
@@ -88,7 +88,7 @@ def encode_small_convergent(parameters: EncodingParameters, secret: bytes, plain
 # --- decoding --------------------------------------------------------------------------------------------
 
 
-def begin_reading(capability: ImmutableRead) -> FileDecoder:
+def begin_reading(capability: ImmutableRead | ImmutableVerify) -> FileDecoder:
     """Begin to read a file."""
     return FileDecoder(capability)
 
@@ -117,18 +117,18 @@ class ShareStretch(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """Plaintext of consecutive segments, or, where it could not be had, which shares lied and how."""
+    """Plaintext of consecutive segments (ciphertext where there was no key), or, where it could not be had, which shares lied and how."""
 
     plaintext: bytes
     bad: tuple[tuple[int, str], ...]
 
 
-def decode_stretch(decoder: FileDecoder, key: bytes, first: int, shares: Sequence[ShareStretch]) -> Decoded:
+def decode_stretch(decoder: FileDecoder, key: bytes | None, first: int, shares: Sequence[ShareStretch]) -> Decoded:
     """Prove blocks of k proven shares, decode them, check the result, decrypt it.
 
     Args:
         decoder: of the file.
-        key: of the file, 16 bytes.
+        key: of the file, 16 bytes; None: what comes out stays encrypted.
         first: number of the first segment.
         shares: k of them, with equally many blocks each.
 
@@ -145,6 +145,8 @@ def decode_stretch(decoder: FileDecoder, key: bytes, first: int, shares: Sequenc
         for index, blocks in enumerate(columns)
     ]
     ciphertext = segments[0] if len(segments) == 1 else b"".join(segments)
+    if key is None:
+        return Decoded(ciphertext, ())
     return Decoded(crypt(key, ciphertext, first * decoder.parameters.segment_size), ())
 
 

@@ -26,7 +26,7 @@ from tahoe.actors import coding
 from tahoe.actors.readingroom import ReadingRoom
 from tahoe.actors.servers import Server, permuted
 from tahoe.actors.stretch import Question, Stretch, Torn
-from tahoe.codec.capability import ImmutableRead
+from tahoe.codec.capability import ImmutableRead, ImmutableVerify
 from tahoe.codec.parameters import DEFAULT_MAX_SEGMENT_SIZE, EncodingParameters
 from tahoe.context import AskEach, Context, Errand, TimedOut
 from tahoe.errors import NotEnoughShares, Refused, Unanswered
@@ -66,7 +66,7 @@ class Fetch:
     Args:
         ctx: of the client.
         servers: all that are known.
-        capability: of the file.
+        capability: of the file; who only has the verify cap gets ciphertext.
         part: which bytes of it, at least one.
         room: what this node's downloads share.
 
@@ -75,12 +75,18 @@ class Fetch:
     """
 
     def __init__(
-        self, ctx: Context, servers: Sequence[Server], capability: ImmutableRead, part: range, room: ReadingRoom
+        self,
+        ctx: Context,
+        servers: Sequence[Server],
+        capability: ImmutableRead | ImmutableVerify,
+        part: range,
+        room: ReadingRoom,
     ) -> None:
         self.ready = ctx.queue()
         self._ctx = ctx
         self._capability = capability
         self._storage_index = capability.storage_index
+        self._key = capability.key if isinstance(capability, ImmutableRead) else None
         self._part = part
         self._habits = room.habits
         self._times = room.times
@@ -383,7 +389,7 @@ class Fetch:
         decoded = await self._ctx.compute(
             coding.decode_stretch,
             self._decoder,
-            self._capability.key,
+            self._key,
             stretch.segments.start,
             stretch.shares(self._capability.needed),
         )

@@ -42,7 +42,7 @@ GLANCE_SECONDS = 5.0
 
 
 class Layer(NamedTuple):
-    """Bytes that stand at one offset of every share: a piece for each of the N numbers, all of one length."""
+    """Bytes that stand at one offset of every share: a piece for each of the N numbers, empty where none is written."""
 
     offset: int
     pieces: Sequence[bytes]
@@ -108,7 +108,7 @@ class Pushing:
             NotEnoughServers: so many servers have failed that the rest is not happy.
         """
         shares = sum(len(home.numbers) for home in self._homes.values())
-        lengths = [len(layer.pieces[0]) for layer in layers]
+        lengths = [max(map(len, layer.pieces)) for layer in layers]
         self._layer_bytes = max(self._layer_bytes, shares * max(lengths))
         self._round_bytes = max(self._round_bytes, shares * sum(lengths))
         for node, home in list(self._homes.items()):

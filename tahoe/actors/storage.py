@@ -37,6 +37,8 @@ from tahoe.protocol import (
     ReadShare,
     ReadShares,
     ReadSlot,
+    Replaced,
+    ReplaceShare,
     ShareBytes,
     SharesHeld,
     SharesRead,
@@ -240,6 +242,17 @@ class StorageServer(Actor):
                 keeper.advise_corrupt, request.storage_index, request.number, reason, self.ctx.wall_time()
             )
         return Noted(bool(unsound))
+
+    @handles(ReplaceShare)
+    async def replace_share(self, sender: NodeId, request: ReplaceShare) -> Replaced:
+        """A sound share in place of ours, if our own check finds ours corrupt."""
+        replaced = await self.ctx.compute(
+            self.store.replace_corrupt, request.storage_index, request.number, request.data
+        )
+        if replaced:
+            self.corrupt.pop((request.storage_index, request.number), None)
+            self._proofs.forget(request.storage_index, request.number)
+        return Replaced(replaced)
 
     # --- upkeep ---------------------------------------------------------------------------------------------
 

@@ -82,21 +82,58 @@ def _reader(data: bytes) -> Read:
 
 
 def _verify(number: int, read: Read, cap: ImmutableVerify | None) -> VerifiedShare:
+    verified, root = _proven_facts(number, read, cap)
+    offsets, extension = verified.offsets, verified.uri_extension
+    count = extension.parameters.segment_count
+    if _check_tree(_StoredTree(read, offsets.block_hashes), count, _block_hashes(read, offsets, extension)) != root:
+        raise ValueError("the block tree is not the one that the share hashes prove")
+    _check_crypttext(read, verified)
+    return verified
+
+
+@dataclass(frozen=True, slots=True)
+class ShareFrame:
+    """Everything of a share but its blocks, proven; and what these must hash to, by segment."""
+
+    share: VerifiedShare
+    block_hashes: tuple[bytes, ...]
+
+
+def verify_frame(number: int, read: Read, cap: ImmutableVerify) -> ShareFrame:
+    """Check all of a share but its blocks, for whoever gets these one after the other.
+
+    Raises:
+        CorruptShare, IncompatibleShare: as :func:`verify_share`.
+    """
+    try:
+        verified, root = _proven_facts(number, read, cap)
+        count = verified.uri_extension.parameters.segment_count
+        blocks = _StoredTree(read, verified.offsets.block_hashes)
+        block_hashes = tuple(blocks.leaves(count))
+        if _check_tree(blocks, count, block_hashes) != root:
+            raise ValueError("the block tree is not the one that the share hashes prove")
+        _check_crypttext(read, verified)
+    except ValueError as error:
+        raise CorruptShare("", number, str(error)) from error
+    return ShareFrame(verified, block_hashes)
+
+
+def _proven_facts(number: int, read: Read, cap: ImmutableVerify | None) -> tuple[VerifiedShare, bytes]:
+    """What the share says of itself, as far as the UEB and the share hashes prove it, and the root of its block tree."""
     offsets = parse_header(read(0, MAX_HEADER_SIZE))
     section = read(offsets.uri_extension, offsets.length_field_size + MAX_UEB_LENGTH)
     ueb = offsets.uri_extension_in(section)
     extension = _check_uri_extension(ueb, cap)
     _check_sections(offsets, extension.parameters)
     root = _proven_root(number, read, offsets, extension)
-    count = extension.parameters.segment_count
-    if _check_tree(_StoredTree(read, offsets.block_hashes), count, _block_hashes(read, offsets, extension)) != root:
-        raise ValueError("the block tree is not the one that the share hashes prove")
-    crypttext = _StoredTree(read, offsets.crypttext_hashes)
-    first_leaf = layout(count)[0]
-    leaves = (crypttext.node(first_leaf + segment) for segment in range(count))
-    if _check_tree(crypttext, count, leaves) != extension.crypttext_root_hash:
+    return VerifiedShare(number, hash_of_uri_extension(ueb), extension, offsets), root
+
+
+def _check_crypttext(read: Read, share: VerifiedShare) -> None:
+    count = share.uri_extension.parameters.segment_count
+    crypttext = _StoredTree(read, share.offsets.crypttext_hashes)
+    if _check_tree(crypttext, count, crypttext.leaves(count)) != share.uri_extension.crypttext_root_hash:
         raise ValueError("the crypttext tree is not the URI extension block's")
-    return VerifiedShare(number, hash_of_uri_extension(ueb), extension, offsets)
 
 
 def _check_uri_extension(ueb: bytes, cap: ImmutableVerify | None) -> UriExtension:
@@ -186,6 +223,11 @@ class _StoredTree:
             self._windows[level] = first, window
         start = HASH_SIZE * (node - first)
         return window[start : start + HASH_SIZE]
+
+    def leaves(self, count: int) -> Iterator[bytes]:
+        """Yield the stored leaves."""
+        first = layout(count)[0]
+        return (self.node(first + leaf) for leaf in range(count))
 
     def check(self, node: int, computed: bytes) -> None:
         """Raise ValueError unless the stored node is the computed one."""

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, cast
 
 from tahoe.actors import coding
 from tahoe.actors.coding import Decoded, ShareStretch, SmallFile
-from tahoe.codec.capability import ImmutableRead
+from tahoe.codec.capability import ImmutableRead, ImmutableVerify
 from tahoe.codec.file import FileDecoder, FileEncoder
 from tahoe.codec.merkle import BadHash
 from tahoe.codec.parameters import EncodingParameters
@@ -211,12 +211,12 @@ def _leaf(block: Content) -> bytes:
     return as_phantom(block).fingerprint
 
 
-def begin_reading(capability: ImmutableRead) -> FileDecoder:
+def begin_reading(capability: ImmutableRead | ImmutableVerify) -> FileDecoder:
     """Begin to read a file."""
     return PhantomDecoder(capability)
 
 
-def decode_stretch(decoder: FileDecoder, key: bytes, first: int, shares: Sequence[ShareStretch]) -> Decoded:
+def decode_stretch(decoder: FileDecoder, key: bytes | None, first: int, shares: Sequence[ShareStretch]) -> Decoded:
     """Prove blocks of k proven shares, undo their coding and the encryption.
 
     Raises:
@@ -231,7 +231,7 @@ def decode_stretch(decoder: FileDecoder, key: bytes, first: int, shares: Sequenc
         decoder.decode_segment(first + index, dict(zip(numbers, blocks, strict=True)))
         for index, blocks in enumerate(columns)
     ]
-    pieces = [resolved(crypt(key, segment)) for segment in segments]
+    pieces = segments if key is None else [resolved(crypt(key, segment)) for segment in segments]
     return Decoded(cast("bytes", joined(pieces)), ())
 
 
