@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "broker": Entry("tahoe.cli.broker:broker", "A broker to start with."),
     "put": Entry("tahoe.cli.transfer:put", "Store a file; prints its capability."),
     "get": Entry("tahoe.cli.transfer:get", "Fetch a file by its capability."),
+    "backup": Entry("tahoe.cli.backup:backup", "Save a directory in the grid; only what changed is sent."),
     "demo": Entry("tahoe.cli.demo:demo", "See a whole grid survive the loss of seven of ten servers."),
     "debug": Entry("tahoe.cli.debug:debug", "Look inside shares and capabilities; no grid needed."),
 }
