@@ -106,15 +106,19 @@ def verify_frame(number: int, read: Read, cap: ImmutableVerify) -> ShareFrame:
         CorruptShare, IncompatibleShare: as :func:`verify_share`.
     """
     try:
-        verified, root = _proven_facts(number, read, cap)
-        count = verified.uri_extension.parameters.segment_count
-        blocks = _StoredTree(read, verified.offsets.block_hashes)
-        block_hashes = tuple(blocks.leaves(count))
-        if _check_tree(blocks, count, block_hashes) != root:
-            raise ValueError("the block tree is not the one that the share hashes prove")
-        _check_crypttext(read, verified)
+        return _frame(number, read, cap)
     except ValueError as error:
         raise CorruptShare("", number, str(error)) from error
+
+
+def _frame(number: int, read: Read, cap: ImmutableVerify) -> ShareFrame:
+    verified, root = _proven_facts(number, read, cap)
+    count = verified.uri_extension.parameters.segment_count
+    blocks = _StoredTree(read, verified.offsets.block_hashes)
+    block_hashes = tuple(blocks.leaves(count))
+    if _check_tree(blocks, count, block_hashes) != root:
+        raise ValueError("the block tree is not the one that the share hashes prove")
+    _check_crypttext(read, verified)
     return ShareFrame(verified, block_hashes)
 
 
