@@ -37,11 +37,13 @@ from tahoe.codec.slot import SALT_SIZE, SlotProof, SlotShape, SparseTree, Versio
 from tahoe.errors import CorruptShare, Refused
 from tahoe.protocol import (
     ROOM_FOR_FACTS,
+    HeldSlot,
     ReadSlot,
     SignedVersion,
     SlotBlock,
     SlotOutcome,
     SlotRead,
+    SlotShareFacts,
     SlotShareRead,
     SlotShareToWrite,
     SlotWritten,
@@ -228,6 +230,27 @@ def read_slot(store: SlotStore, request: ReadSlot) -> SlotRead:
                 heads[number] = head
         room = _Room(request, heads.values())
         return SlotRead(tuple(_share_read(store, request, room, number, head) for number, head in heads.items()))
+
+
+def slots_held(store: SlotStore, storage_indexes: tuple[bytes, ...]) -> tuple[HeldSlot, ...]:
+    """Which versions the store's shares of several slots carry; damaged heads are left out.
+
+    Raises:
+        Refused: ``bad-request``.
+        StorageFailed: the disk.
+    """
+    held = []
+    for storage_index in storage_indexes:
+        with store.lock(storage_index):
+            heads = [(number, _head(store, storage_index, number)) for number in store.numbers(storage_index)]
+        shares = tuple(
+            SlotShareFacts(number, head.version.sequence, head.version.root_hash)
+            for number, head in heads
+            if head is not None
+        )
+        if shares:
+            held.append(HeldSlot(storage_index, shares))
+    return tuple(held)
 
 
 class _Room:

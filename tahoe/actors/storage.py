@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from tahoe.actors.reading import ProofCache, read_shares
-from tahoe.actors.slotkeeping import WRITTEN, read_slot, write_slot
+from tahoe.actors.slotkeeping import WRITTEN, read_slot, slots_held, write_slot
 from tahoe.context import Actor, Context, handles
 from tahoe.errors import Refused, TahoeError
 from tahoe.protocol import (
@@ -117,7 +117,11 @@ class StorageServer(Actor):
         """Facts of shares held, and the room left."""
         if len(request.storage_indexes) > MOST_INDEXES_ASKED:
             raise Refused("too-many", f"at most {MOST_INDEXES_ASKED} storage indexes a question")
-        return await self.ctx.compute(shares_held, self.store, request.storage_indexes)
+        answer = await self.ctx.compute(shares_held, self.store, request.storage_indexes)
+        if not request.slots:
+            return answer
+        slots = await self.ctx.compute(slots_held, self.slots, request.storage_indexes)
+        return SharesHeld(answer.held, answer.space, slots)
 
     @handles(ReadShares)
     async def read_shares(self, sender: NodeId, request: ReadShares) -> SharesRead:

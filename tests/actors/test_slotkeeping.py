@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tahoe.actors.slotkeeping import CONFLICT, DAMAGED, PRESENT, WRITTEN, read_slot, write_slot
+from tahoe.actors.slotkeeping import CONFLICT, DAMAGED, PRESENT, WRITTEN, read_slot, slots_held, write_slot
 from tahoe.actors.storage import StorageServer, Upkeep
 from tahoe.codec.slot import (
     EncodedSlot,
@@ -504,6 +504,17 @@ def test_nothing_but_the_version_is_sent_where_no_bytes_are_asked_for_or_the_ver
     ]
     shares = read(store, writer, known=name(second))
     assert [len(share.blocks) for share in shares] == [0, 5]
+
+
+def test_a_question_about_many_slots_tells_which_versions_their_shares_carry(store):
+    one, other = Writer(1), Writer(2)
+    first = fill(store, one, one.write(b"one"), numbers=(0, 1))
+    second = fill(store, one, one.write(b"two", first), first, numbers=(1,))
+    fill(store, other, other.write(b"three"), numbers=(2,))
+    found = {held.storage_index: held.shares for held in slots_held(store, (one.index, content(1, 16), other.index))}
+    assert list(found) == [one.index, other.index]
+    assert [(each.number, each.sequence) for each in found[one.index]] == [(0, 1), (1, 2)]
+    assert found[one.index][1].root_hash == second.version.root_hash
 
 
 def test_a_slot_that_is_not_there_has_no_shares(store):
