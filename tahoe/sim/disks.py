@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+import os
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple, Protocol, cast
 
@@ -34,6 +36,15 @@ class Platter(Protocol):
     def lose_power(self, chance: Random) -> None:
         """So is the power: chance decides about what was not synced."""
 
+    def fail(self, verb: str, error: str) -> None:
+        """Let calls of the file system fail until ``mend``: ``sync`` with ``EIO``, say."""
+
+    def mend(self) -> None:
+        """Let them succeed again."""
+
+    def rot_slot(self, chance: Random) -> None:
+        """Flip a bit in the container of a slot, if there is any."""
+
 
 class MemoryPlatter:
     """A disk that keeps everything it was given, whatever happens. Quick, and holds phantoms."""
@@ -50,6 +61,15 @@ class MemoryPlatter:
 
     def lose_power(self, chance: Random) -> None:
         """Nothing is lost."""
+
+    def fail(self, verb: str, error: str) -> None:
+        """There is no file system here."""
+
+    def mend(self) -> None:
+        """Nothing was ever wrong."""
+
+    def rot_slot(self, chance: Random) -> None:
+        """Memory does not rot."""
 
 
 class VolatilePlatter:
@@ -70,6 +90,44 @@ class VolatilePlatter:
     def lose_power(self, chance: Random) -> None:
         """What was not synced is gone, or not, or half."""
         self._filesystem.crash(chance)
+
+    def fail(self, verb: str, error: str) -> None:
+        """Let calls fail until ``mend``."""
+        number = getattr(errno, error)
+        self._filesystem.trouble = lambda _, called: OSError(number, os.strerror(number)) if called == verb else None
+
+    def mend(self) -> None:
+        """Let them succeed again."""
+        self._filesystem.trouble = lambda _call, _verb: None
+
+    def rot_slot(self, chance: Random) -> None:
+        """Flip a bit somewhere in a container."""
+        found = sorted(_files_below(self._filesystem, SLOT_FOLDER))
+        if not found:
+            return
+        path = chance.choice(found)
+        file = self._filesystem.edit(path)
+        place = chance.randrange(max(1, self._filesystem.size(path)))
+        byte = file.read(place, 1)
+        file.write(place, bytes([each ^ 1 << chance.randrange(8) for each in byte]))
+        file.sync()
+
+
+SLOT_FOLDER = "slots"
+
+
+def _files_below(filesystem: VolatileFileSystem, folder: str) -> Iterator[str]:
+    """Containers of slots: files with a number for a name."""
+    try:
+        names = filesystem.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for name in names:
+        path = f"{folder}/{name}"
+        if name.isdigit():
+            yield path
+        elif name not in {"log", "incoming"}:
+            yield from _files_below(filesystem, path)
 
 
 class Mounted:

@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from tahoe.sim.lies import LieKind
 from tahoe.sim.wire import Trouble
 from tahoe.storage.faulty import Schedule as StoreFaults
 
@@ -48,6 +49,15 @@ class Victim(Protocol):
 
     def stop_broker(self, seconds: float) -> None:
         """Take the broker down for a while."""
+
+    def corrupt(self, node: str, lie: LieKind, seconds: float) -> None:
+        """Let a server lie for a while; 0 seconds: for ever."""
+
+    def file_system_fault(self, node: str, verb: str, error: str, seconds: float) -> None:
+        """Let calls of a server's file system fail for a while."""
+
+    def rot_slot(self, node: str, chance: int) -> None:
+        """Flip a bit of a slot on a server's disk."""
 
 
 class Fault(msgspec.Struct, frozen=True, tag_field="kind"):
@@ -165,7 +175,59 @@ class BrokerRestart(Fault, frozen=True, tag="broker-restart"):
         grid.stop_broker(self.seconds)
 
 
-AnyFault: TypeAlias = Crash | Restart | Pause | Partition | Heal | Weather | ClockFault | DiskFault | BrokerRestart
+class Byzantine(Fault, frozen=True, tag="byzantine"):
+    """A server lies (``sim/lies.py``) for a while; 0 seconds: for ever."""
+
+    node: str
+    lie: LieKind
+    seconds: float = 0.0
+
+    def strike(self, grid: Victim) -> None:
+        """Corrupt it."""
+        grid.corrupt(self.node, self.lie, self.seconds)
+
+
+class FileSystemFault(Fault, frozen=True, tag="file-system"):
+    """Calls of a server's file system fail for a while: ``verb`` as its twin counts them, ``error`` as ``errno`` names it.
+
+    Disks that keep their bytes in memory have no file system, and don't feel it.
+    """
+
+    node: str
+    verb: str
+    error: str
+    seconds: float
+
+    def strike(self, grid: Victim) -> None:
+        """Let them fail."""
+        grid.file_system_fault(self.node, self.verb, self.error, self.seconds)
+
+
+class SlotRot(Fault, frozen=True, tag="slot-rot"):
+    """A bit of a slot flips on a server's disk; ``chance`` says which. Disks in memory don't rot."""
+
+    node: str
+    chance: int
+
+    def strike(self, grid: Victim) -> None:
+        """Flip it."""
+        grid.rot_slot(self.node, self.chance)
+
+
+AnyFault: TypeAlias = (
+    Crash
+    | Restart
+    | Pause
+    | Partition
+    | Heal
+    | Weather
+    | ClockFault
+    | DiskFault
+    | BrokerRestart
+    | Byzantine
+    | FileSystemFault
+    | SlotRot
+)
 
 
 class Scheduled(msgspec.Struct, frozen=True):

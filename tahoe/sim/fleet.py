@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from random import Random
 
+from tahoe.protocol import STORAGE, Address
 from tahoe.sim.disks import Disk, Platter
+from tahoe.sim.lies import Liar, LieKind
 from tahoe.sim.network import Network
 from tahoe.sim.node import Node
 from tahoe.sim.wire import Trouble
@@ -105,6 +108,30 @@ class Fleet:
         self.record("broker", "down", seconds)
         self.network.stop_broker()
         self.world.after(seconds, self.network.start_broker)
+
+    def corrupt(self, node: str, lie: LieKind, seconds: float) -> None:
+        """Let a server lie for a while; 0 seconds: for ever."""
+        self.record("liar", node, lie)
+        others = tuple(Address(self.nodes[name].name, STORAGE) for name in self.disks if name != node)
+        liar = self.nodes[node].liar = Liar(lie, self.world.random(f"{node}/lies/{lie}"), others)
+        if seconds:
+            self.world.after(seconds, self._repent, node, liar)
+
+    def _repent(self, node: str, liar: Liar) -> None:
+        if self.nodes[node].liar is liar:
+            self.nodes[node].liar = None
+
+    def file_system_fault(self, node: str, verb: str, error: str, seconds: float) -> None:
+        """Let calls of a server's file system fail for a while."""
+        self.record("file system", node, verb, error)
+        platter = self.disks[node].platter
+        platter.fail(verb, error)
+        self.world.after(seconds, platter.mend)
+
+    def rot_slot(self, node: str, chance: int) -> None:
+        """Flip a bit of a slot on a server's disk."""
+        self.record("rot", node, chance)
+        self.disks[node].platter.rot_slot(Random(f"rot {chance}"))
 
     def _ids(self, nicknames: Iterable[str]) -> list[str]:
         return [self.nodes[nickname].name for nickname in nicknames]

@@ -40,6 +40,7 @@ from tahoe.session.identity import Identity
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import sign_announcement
 from tahoe.sim.context import SimContext
+from tahoe.sim.lies import Liar
 from tahoe.sim.local import LocalAsk, Reply
 from tahoe.sim.network import Network
 from tahoe.sim.story import Life, Promise, Story
@@ -88,6 +89,7 @@ class Node:
 
     Attributes:
         state: the durable values of its actors.
+        liar: bends what its actors say, if it is dishonest (``sim/lies.py``).
         incarnation: its present run, or None while it is down.
     """
 
@@ -99,6 +101,7 @@ class Node:
         self.phantoms = phantoms
         self.name = profile.identity.node
         self.state: dict[str, bytes] = {}
+        self.liar: Liar | None = None
         self.incarnation: Incarnation | None = None
         self.boots = 0
         self.epoch = 0
@@ -259,7 +262,9 @@ class Incarnation:
         if self.world.trace is not None:
             nickname = self.node.profile.nickname
             self.world.trace.record("deliver", self.world.trace.name(sender), ">", nickname, type(message).__name__)
-        handling = Handling(actor.receive(sender, message), self.life, reply)
+        liar = self.node.liar
+        coroutine = actor.receive(sender, message) if liar is None else liar.receive(actor, sender, message)
+        handling = Handling(coroutine, self.life, reply)
         if self._early is None:
             self.world.ready.append(handling)
         else:
