@@ -237,8 +237,8 @@ class Transport:
         self._connections[CONTROL].send(topic, signed, retain=True)
 
     def _own_presence_came(self, signed: bytes) -> None:
-        """A late will of an earlier connection, or a stranger's word, must not stay the last one."""
-        if signed == self.station.online or not self._connections:
+        """A late will of an earlier connection, or a stranger's word, must not stay the last one; our goodbye must."""
+        if signed == self.station.online or not self._connections or self._keeper is None:
             return
         try:
             epoch, _ = open_presence(self.station.node, signed)

@@ -303,6 +303,19 @@ async def test_a_line_too_slow_for_the_question_does_not_keep_a_node_from_its_wo
 # --- presence --------------------------------------------------------------------------------------------
 
 
+async def test_the_goodbye_of_a_node_is_its_last_word_even_when_its_echo_comes_at_once(mosquitto):
+    async with End("alice", mosquitto.entry()) as alice, End("bob", mosquitto.entry()) as bob:
+        await alice.connected()
+        await bob.connected()
+        leaving = asyncio.create_task(alice.transport.stop())
+        await asyncio.sleep(0)
+        alice.transport._came(topics.presence(GRID, alice.node), alice.station.offline)
+        await leaving
+        bob.transport.send(bob.node, "in", b"all that alice said has come")
+        await bob.listener.until(lambda listener: listener.packets)
+        assert [signed for node, signed in bob.listener.presences if node == alice.node][-1] == alice.station.offline
+
+
 async def says(watcher, end, *, online):
     """Wait until the broker tells this presence of a node."""
     expected = (end.node, end.station.online if online else end.station.offline)
