@@ -93,8 +93,8 @@ def _tell(name: str, tally: Tally) -> None:
     Raises:
         ClickException: something is missing.
     """
-    _name_some(tally.left_out, "left out")
-    _name_some(tally.missing, "NOT SAVED")
+    name_some(tally.left_out, "left out")
+    name_some(tally.missing, "NOT SAVED")
     click.echo(
         f"{name}: {tally.files} files ({tally.sent} read, {human_size(tally.bytes_sent)}),"
         f" {tally.directories} directories ({tally.made} changed)"
@@ -106,7 +106,8 @@ def _tell(name: str, tally: Tally) -> None:
         raise click.ClickException(f"{len(tally.missing)} things could not be read and are not in the snapshot")
 
 
-def _name_some(things: list[tuple[str, str]], what: str) -> None:
+def name_some(things: list[tuple[str, str]], what: str) -> None:
+    """Tell of things on standard error, a line each, as long as they are not too many."""
     for path, reason in things[:NAMED_AT_MOST]:
         click.echo(f"{what}: {path!a} ({reason})", err=True)
     if len(things) > NAMED_AT_MOST:
