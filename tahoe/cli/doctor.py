@@ -21,6 +21,9 @@ CLOCK_TOLERANCE: Final = 600.0
 """Seconds by which clocks may differ before anybody should care: leases last for a month."""
 
 DIAL_SECONDS: Final = 5.0
+MOST_NAMES: Final = 10
+"""Servers that are named one by one."""
+
 SECRETS: Final = ("node.key", "grid.toml", "private/api_token", "private/convergence", "private/secret")
 
 Report = Mapping[str, Any]
@@ -44,6 +47,15 @@ def examine(directory: Path, report: Report | None) -> list[Finding]:
     findings = [*_permissions(directory), *_own_clock(directory)]
     findings += _stopped(directory) if report is None else _running(report)
     return sorted(findings, key=lambda finding: finding.level != "problem")
+
+
+def remedies(report: Report) -> list[str]:
+    """Return what keeps a node that runs from reaching its grid, and what to try."""
+    found = [finding.text for finding in (*_broker(report), *_servers(report)) if finding.level == "problem"]
+    gone = sorted(server["nickname"] for server in report["servers"] if server["online"] is False)
+    if gone and any(broker["connected"] for broker in report["brokers"]):
+        found.append(f"not there now: {', '.join(gone[:MOST_NAMES])}{' ...' * (len(gone) > MOST_NAMES)}")
+    return [*found, "see tahoe status; try again when that is mended"] if found else []
 
 
 def _permissions(directory: Path) -> Iterator[Finding]:
@@ -102,8 +114,14 @@ def _broker(report: Report) -> Iterator[Finding]:
     brokers = report["brokers"]
     if any(broker["connected"] for broker in brokers):
         return
-    words = "; ".join(f"{broker['url']}: {broker['problem'] or 'not tried yet'}" for broker in brokers)
+    words = "; ".join(f"{broker['url']}: {_trouble(report, broker)}" for broker in brokers)
     yield Finding("problem", "broker", f"no broker is connected ({words}); is it running, is the network up?")
+
+
+def _trouble(report: Report, broker: Mapping[str, Any]) -> str:
+    """Return why a broker is not connected, and since when."""
+    problem = broker["problem"] or "not tried yet"
+    return problem if broker["since"] is None else f"{problem}, for {human_time(report['now'] - broker['since'])}"
 
 
 def _introducers(report: Report) -> Iterator[Finding]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +20,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 BLOCK: Final = 1 << 20
 PATIENCE: Final = 900
 """Seconds without a byte. A large file may be hashed and placed for minutes before the gateway answers."""
+
+STATUS: Final = "/status"
+OUT_OF_REACH: Final = frozenset({410, 502, 503, 504})
+"""Answers to what failed because of others: servers that are gone, a broker that is down."""
 
 Body = bytes | Iterable[bytes]
 
@@ -32,8 +39,20 @@ def gateway_options(function: F) -> F:
     return node_option(url(token(function)))
 
 
+class GatewayError(click.ClickException):
+    """The gateway says no. ``status`` is that of its answer, ``kind`` the name of the error's class, if it has one."""
+
+    def __init__(self, message: str, status: int, kind: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+
+
 class Gateway:
-    """A gateway's address and the token that opens it, as options name them."""
+    """A gateway's address and the token that opens it, as options name them.
+
+    Every thread has a connection of its own, which stays open from one request to the next.
+    """
 
     def __init__(
         self, node_directory: Path | None, node_url: str | None = None, token_file: Path | None = None
@@ -41,6 +60,8 @@ class Gateway:
         self._directory = node_directory
         self._url = node_url
         self._token_file = token_file
+        self._token: str | None = None
+        self._own = _OfThread()
 
     def request(
         self, method: str, path: str, body: Body | None = None, headers: Mapping[str, str] | None = None
@@ -48,21 +69,60 @@ class Gateway:
         """Send a request and return its answer, unread.
 
         Raises:
-            ClickException: the gateway can't be reached, or answers an error.
+            GatewayError: the gateway answers an error.
+            ClickException: it can't be reached.
         """
-        connection = self._connect()
-        headers = dict(headers or {})
-        token = self._token()
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
+        response = self._exchange(method, path, body, {**self._introduction(), **(headers or {})})
+        if response.status < 400:
+            return response
+        message, kind = _explain(response)
+        if response.status in OUT_OF_REACH and path != STATUS:
+            message += self._remedy()
+        raise GatewayError(message, response.status, kind)
+
+    def text(self, method: str, path: str, body: Body | None = None, headers: Mapping[str, str] | None = None) -> str:
+        """Send a request and return its answer, a line of text. Raises as ``request`` does."""
+        return self.request(method, path, body, headers).read().decode().strip()
+
+    def json(self, path: str) -> Any:
+        """Return what the gateway answers to a question. Raises as ``request`` does."""
+        return json.loads(self.request("GET", path).read())
+
+    def _exchange(
+        self, method: str, path: str, body: Body | None, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
+        """Ask on this thread's connection; if it has gone stale meanwhile, on a fresh one."""
+        repeatable = body is None or isinstance(body, bytes)
+        kept = self._own.idle() if repeatable else None
+        connection = kept or self._connect()
         try:
-            _send(connection, method, path, body, headers)
-            response = connection.getresponse()
+            try:
+                return self._own.ask(connection, method, path, body, headers)
+            except ConnectionError:
+                if kept is None:
+                    raise
+                kept.close()
+                connection = self._connect()
+                return self._own.ask(connection, method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
             raise click.ClickException(self._unreachable(connection, error)) from error
-        if response.status >= 400:
-            raise click.ClickException(_explain(response))
-        return response
+
+    def _introduction(self) -> dict[str, str]:
+        """Who we are, and that errors may come as JSON."""
+        if self._token is None:
+            self._token = self._read_token()
+        headers = {"Accept": "application/problem+json, */*"}
+        return headers | {"Authorization": f"Bearer {self._token}"} if self._token else headers
+
+    def _remedy(self) -> str:
+        """Return what is wrong with the grid and what to try, as far as the node can tell."""
+        from tahoe.cli.doctor import remedies  # noqa: PLC0415  # start-up time
+
+        try:
+            report = self.json(STATUS)
+        except (click.ClickException, ValueError):
+            return ""
+        return "".join(f"\n  {remedy}" for remedy in remedies(report))
 
     @property
     def directory(self) -> Path:
@@ -90,10 +150,10 @@ class Gateway:
             f"no gateway runs in {self.directory}: the node is not running (tahoe start {self.directory}) or is no client"
         )
 
-    def _token(self) -> str | None:
+    def _read_token(self) -> str:
         path = self._token_file or (None if self._url else self.directory / "private" / "api_token")
         try:
-            return None if path is None else path.read_text().strip()
+            return "" if path is None else path.read_text().strip()
         except OSError as error:
             raise click.ClickException(f"can't read the gateway's token from {path}: {error.strerror}") from error
 
@@ -107,6 +167,32 @@ class Gateway:
         )
 
 
+class _OfThread(threading.local):
+    """The connection of one thread, and the answer that came on it last."""
+
+    connection: http.client.HTTPConnection | None = None
+    response: http.client.HTTPResponse | None = None
+
+    def idle(self) -> http.client.HTTPConnection | None:
+        """Return the connection if it can take a request; one whose answer is still being read can't."""
+        free = self.response is not None and self.response.isclosed() and not self.response.will_close
+        return self.connection if free else None
+
+    def ask(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: Body | None,
+        headers: Mapping[str, str],
+    ) -> http.client.HTTPResponse:
+        """Send a request; the connection is this thread's from now on."""
+        _send(connection, method, path, body, headers)
+        self.response = connection.getresponse()
+        self.connection = connection
+        return self.response
+
+
 def _send(
     connection: http.client.HTTPConnection, method: str, path: str, body: Body | None, headers: Mapping[str, str]
 ) -> None:
@@ -118,9 +204,14 @@ def _send(
             raise
 
 
-def _explain(response: http.client.HTTPResponse) -> str:
-    """Return what the gateway says of an error, in its own words."""
+def _explain(response: http.client.HTTPResponse) -> tuple[str, str]:
+    """Return what the gateway says of an error, in its own words, and of what kind it is."""
     text = response.read(100_000).decode("utf-8", "replace").strip()
+    kind = ""
+    if "json" in response.headers.get_content_type():
+        with suppress(ValueError, TypeError, AttributeError):
+            problem = json.loads(text)
+            text, kind = str(problem["detail"]), str(problem.get("kind", ""))
     if response.status == 401:
-        return f"the gateway wants its node's token: {text}; see --token-file"
-    return text or f"the gateway answers {response.status} {response.reason}"
+        return f"the gateway wants its node's token: {text}; see --token-file", kind
+    return text or f"the gateway answers {response.status} {response.reason}", kind
