@@ -63,6 +63,7 @@ class GridOptions:
         vdrives: how many.
         location: of each node, by nickname.
         traced: keep a trace and its hash.
+        ties: events of the same moment happen in an order drawn from the seed.
     """
 
     fidelity: Fidelity = "wire"
@@ -80,6 +81,7 @@ class GridOptions:
     vdrives: int = 0
     location: Callable[[str], str] = nowhere
     traced: bool = False
+    ties: bool = False
 
 
 class Blueprint:

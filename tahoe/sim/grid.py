@@ -62,7 +62,7 @@ class SimGrid:
         self, seed: int | str, servers: int = 10, clients: int = 1, options: GridOptions | None = None
     ) -> None:
         options = options or GridOptions()
-        self.world = World(seed, traced=options.traced)
+        self.world = World(seed, traced=options.traced, ties=options.ties)
         weakref.finalize(self, self.world.close)
         counts = {"introducer": options.introducers, "server": servers, "client": clients, "vdrive": options.vdrives}
         names = [f"{kind}-{number}" for kind, count in counts.items() for number in range(count)]

@@ -10,6 +10,8 @@ quick and the same every time:
   armed timer for its head, instead of one entry in the heap per wait. This halves the cost of an ask.
 * *Randomness* comes from ``World.random(name)``, a stream per name derived from the seed, so that one
   node more or less does not disturb what the others draw.
+* *Ties* between events of the same moment are broken by the order in which they came up, or by the seed, to try other
+  orders that the real world could as well have taken.
 * *Failures are loud.* A story that dies of something nobody waits for stops the run with that error.
 """
 
@@ -39,6 +41,9 @@ class Expired:
 
 
 EXPIRED: Final = Expired()
+
+TIE_SECONDS = 0.5e-9
+"""How far events of the same moment may be drawn apart: less than packets that keep their order (``wire.NANOSECOND``)."""
 
 
 class Stuck(AssertionError):
@@ -136,6 +141,7 @@ class World:
     Args:
         seed: what the run is named by; any value whose ``str`` is stable.
         traced: keep a trace of what happens.
+        ties: let the seed decide about events of the same moment.
 
     Attributes:
         time: seconds since the world began. Every callback of an event begins by reading simpy's clock into it
@@ -145,10 +151,13 @@ class World:
         trace: what happened, if it is traced.
     """
 
-    def __init__(self, seed: int | str, *, traced: bool = False) -> None:
+    def __init__(self, seed: int | str, *, traced: bool = False, ties: bool = False) -> None:
         self.seed = seed
         self.environment = simpy.Environment()
-        self.schedule = self.environment.schedule
+        self.schedule: Callable[[simpy.Event, Any, float], None] = self.environment.schedule
+        if ties:
+            self._ties = self.random("ties").random
+            self.schedule = self._schedule_nearly
         self.time = 0.0
         self._calls: list[Callable[[Any], None]] = [self._call]
         self.ready: deque[Any] = deque()
@@ -184,6 +193,10 @@ class World:
         if now + delay < when:  # a rounding error, and whoever waits for this time would find it not yet come
             delay += ulp(when)
         self.after(delay, action, *arguments)
+
+    def _schedule_nearly(self, event: simpy.Event, priority: Any, delay: float) -> None:
+        """Put an event into the heap, by less than a moment late: packets of one channel are a moment apart."""
+        self.environment.schedule(event, priority, delay + self._ties() * TIE_SECONDS)
 
     def promise(self) -> Promise[Any]:
         """A new promise."""
