@@ -7,8 +7,9 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 import click
@@ -37,6 +38,18 @@ def gateway_options(function: F) -> F:
     )
     url = click.option("--node-url", metavar="URL", help="The gateway. Default: what the node's file node.url says.")
     return node_option(url(token(function)))
+
+
+def with_gateway(function: F) -> F:
+    """Add the same options, and hand the command the ``gateway`` that they name."""
+
+    @wraps(function)
+    def command(
+        *args: Any, node_directory: Path | None, node_url: str | None, token_file: Path | None, **options: Any
+    ) -> Any:
+        return function(*args, gateway=Gateway(node_directory, node_url, token_file), **options)
+
+    return gateway_options(cast("F", command))
 
 
 class GatewayError(click.ClickException):

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "get": Entry("tahoe.cli.transfer:get", "Fetch a file by its capability."),
     "backup": Entry("tahoe.cli.backup:backup", "Save a directory in the grid; only what changed is sent."),
     "restore": Entry("tahoe.cli.restore:restore", "Bring a directory of the grid back here, with times and modes."),
+    "vdrive": Entry("tahoe.cli.vdrive:vdrive", "The grid's named roots: list, publish, retract."),
     "demo": Entry("tahoe.cli.demo:demo", "See a whole grid survive the loss of seven of ten servers."),
     "debug": Entry("tahoe.cli.debug:debug", "Look inside shares and capabilities; no grid needed."),
 }
