@@ -38,7 +38,7 @@ from tahoe.codec.directory import (
     updated_metadata,
 )
 from tahoe.context import Context
-from tahoe.errors import BadCapability, ChildExists, Conflict, NoSuchChild, NotADirectory
+from tahoe.errors import BadCapability, ChildExists, Conflict, NoSuchChild, NotADirectory, ReadOnly
 
 __all__ = [
     "Directories",
@@ -363,7 +363,7 @@ def _writeable(capability: Capability) -> SlotWrite:
         if file.mutable
         else "is of an immutable directory"
     )
-    raise BadCapability(f"this capability {what}")
+    raise ReadOnly(f"this capability {what}")
 
 
 def _checked(children: Mapping[str, NewChild]) -> dict[str, NewChild]:
