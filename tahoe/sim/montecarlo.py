@@ -186,7 +186,12 @@ def run(study: Study, rules: Rules = Rules(), seed: int | str = 1, reach: int = 
         reach: servers among which an upload chooses; the number of servers for rules that need to know all.
     """
     incidents = forecast(study.weathers, study.locations, study.seconds, seed)
-    return _History(study, rules, place(study, rules.placement, seed, reach), Random(f"{seed}/rot")).unfold(incidents)
+    return replay(study, rules, place(study, rules.placement, seed, reach), incidents, seed)
+
+
+def replay(study: Study, rules: Rules, placed: Placed, incidents: Sequence[Incident], seed: int | str = 1) -> Outcome:
+    """The history that these incidents make of files in these homes; the seed says only which shares rot."""
+    return _History(study, rules, placed, Random(f"{seed}/rot")).unfold(incidents)
 
 
 class Placed(NamedTuple):
