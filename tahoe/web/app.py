@@ -1,62 +1,61 @@
-"""The gateway's routes: one table, and what happens around every request.
+"""The gateway: what happens around every request, and how a request finds its row in the table of routes.
 
-To grow the gateway, add a row. Rows that use the node's own authority stand behind ``guard.with_token``; what a
-capability in the URL allows does not need to. Endpoints raise what went wrong, and the answer is made here.
+To grow the gateway, add a row to ``table.py``. Endpoints raise what went wrong, and the answer is made here. Pages
+for people are rows of their own that are tried first (``PageRoute``).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Route, Router
+from starlette.datastructures import Headers
+from starlette.routing import BaseRoute, Match, Route, Router
 
 from tahoe.errors import TahoeError
 from tahoe.net.logs import NodeLog
+from tahoe.web.calls import Call
 from tahoe.web.errors import ClientGone, WebError, account_of, response_to
-from tahoe.web.guard import Guard
-from tahoe.web.uri import FileByCapability, Files, NewFile
+from tahoe.web.services import Services
+from tahoe.web.table import PLACE, Authority, Row, rows_by_path
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
-Status: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
-"""Gives what the node knows of itself and the grid: brokers, introducers, servers, space. JSON-able."""
+_PLACE_ROUTES: Final = ("/uri/{place:path}", "/vdrive/{place:path}")
+_REFUSED: Final = ("localfile", "localdir")
+_LOGGED: Final = frozenset(
+    {"", "uri", "vdrive", "named", "status", "jobs", "statistics", "metrics", "storage", "transfers"}
+)
 
-_WELCOME: Final = """\
-This is the gateway of a tahoe node.
 
-  GET /uri/CAP      a file, by its capability
-  PUT /uri          store a file (needs the node's token); the answer is its capability
-  GET /status       what the node knows of its grid (needs the node's token)
-"""
+class PageRoute(Route):
+    """A route for people: it takes only what a browser asks for, and leaves the rest to the API."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match as a ``Route`` does, if the request comes from somebody who wants HTML and names no operation."""
+        if "text/html" not in Headers(scope=scope).get("accept", "") or scope.get("query_string", b"").startswith(
+            b"t="
+        ):
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 class Gateway:
     """The ASGI application.
 
     Args:
-        files: what serving files takes.
-        guard: who may do what.
-        status: gives the node's state.
+        services: what endpoints work with.
         log: the node's.
+        pages: routes for people, tried before those of the table.
     """
 
-    def __init__(self, files: Files, guard: Guard, status: Status, log: NodeLog) -> None:
-        self._guard = guard
+    def __init__(self, services: Services, log: NodeLog, pages: Sequence[BaseRoute] = ()) -> None:
+        self._guard = services.guard
         self._log = log
-        self._router = Router(
-            [
-                Route("/", _text(_WELCOME), methods=["GET"]),
-                Route("/uri", guard.with_token(NewFile(files)), methods=["PUT"]),
-                Route("/uri/{cap}", FileByCapability(files), methods=["GET"]),
-                Route("/status", guard.with_token(_json(status)), methods=["GET"]),
-            ],
-            redirect_slashes=False,
-        )
+        self._router = Router([*pages, *_table_routes(services)], redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -79,14 +78,57 @@ class Gateway:
         elif watched.status:
             self._log.warning("a transfer broke off", **account_of(error))
         if not watched.status:
-            await response_to(error)(scope, receive, watched)
+            await response_to(error, scope)(scope, receive, watched)
 
     def _note(self, scope: Scope, watched: _Watched, seconds: float) -> None:
         """Log a request by its kind: what follows the first part of a path may be a capability."""
         first, slash, _ = scope["path"][1:].partition("/")
-        kind = f"/{first if first in {'', 'uri', 'status'} else '...'}{slash and '/...'}"
+        kind = f"/{first if first in _LOGGED else '...'}{slash and '/...'}"
         method, status, sent = scope["method"], watched.status, watched.sent
         self._log.info("served", method=method, path=kind, status=status, bytes=sent, seconds=seconds)
+
+
+class Switch:
+    """All rows of one path: finds the one that a request means, sees that it may, and has it answered.
+
+    Args:
+        services: what endpoints work with.
+        rows: of the path.
+    """
+
+    def __init__(self, services: Services, rows: Sequence[Row]) -> None:
+        self._services = services
+        self._rows: Mapping[tuple[str, str], Row] = {(row.method, row.operation): row for row in rows}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for the path."""
+        call = Call(self._services, scope, receive)
+        row = self._row(scope["method"], call)
+        if row.authority is Authority.NODE or (row.authority is Authority.CAPABILITY and _is_root(scope)):
+            self._services.guard.check(scope)
+        answer = await row.endpoint(call)
+        await answer(scope, receive, send)
+
+    def _row(self, method: str, call: Call) -> Row:
+        """Return the row that a request means.
+
+        Raises:
+            WebError: 405, nothing here is done by its method; 400, no operation of this name.
+        """
+        for name in _REFUSED:
+            if name in call.query:
+                raise WebError(
+                    400, f"{name}= let any web page read and write this machine's files; send the file itself"
+                )
+        method = "GET" if method == "HEAD" else method
+        row = self._rows.get((method, call.query.get("t", "")))
+        if row is not None:
+            return row
+        methods = dict.fromkeys(known for known, _ in self._rows)
+        if method not in methods:
+            raise WebError(405, f"this path knows {', '.join(methods)}", {"Allow": ", ".join(_with_head(methods))})
+        operations = [operation or "(none)" for known, operation in self._rows if known == method]
+        raise WebError(400, f"{method} knows no such operation here; t= is one of: {', '.join(operations)}")
 
 
 class _Watched:
@@ -107,12 +149,22 @@ class _Watched:
         await self._send(message)
 
 
-def _text(text: str) -> PlainTextResponse:
-    return PlainTextResponse(text)
+def _table_routes(services: Services) -> list[BaseRoute]:
+    routes: list[BaseRoute] = []
+    for path, rows in rows_by_path():
+        switch = Switch(services, rows)
+        routes += [Route(each, switch) for each in (_PLACE_ROUTES if path == PLACE else (path,))]
+    return [*routes, Route("/{path:path}", _nowhere)]
 
 
-def _json(status: Status) -> Callable[[Scope, Receive, Send], Any]:
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        await JSONResponse(await status())(scope, receive, send)
+async def _nowhere(_request: Any) -> None:
+    raise WebError(404, "there is nothing of this name; GET /openapi.json tells what there is")
 
-    return endpoint
+
+def _is_root(scope: Scope) -> bool:
+    """Whether a place is named by a root, which is the node's to use."""
+    return str(scope["path"]).startswith("/vdrive")
+
+
+def _with_head(methods: Mapping[str, None]) -> list[str]:
+    return [*methods, "HEAD"] if "GET" in methods else [*methods]

@@ -10,9 +10,10 @@ from tahoe.net.keys import load_private_text, load_secret
 from tahoe.protocol import CLIENT
 from tahoe.web.app import Gateway
 from tahoe.web.guard import Guard
+from tahoe.web.jobs import JobBoard
 from tahoe.web.serve import GatewayServer, listen
+from tahoe.web.services import Keeping, Services
 from tahoe.web.status import StatusOf
-from tahoe.web.uri import Files
 
 LOOPBACK = "127.0.0.1"
 
@@ -28,8 +29,10 @@ async def start_gateway(running: Incarnation) -> GatewayServer:
     directory = running.papers.directory
     token = await asyncio.to_thread(load_private_text, directory.api_token)
     convergence = await asyncio.to_thread(load_secret, directory.convergence)
-    files = Files(client, convergence, directory.path)
-    gateway = Gateway(files, Guard(token.strip()), StatusOf(running), running.log)
+    services = Services(
+        client, Keeping(convergence, directory.path), Guard(token.strip()), StatusOf(running), JobBoard(running.log)
+    )
+    gateway = Gateway(services, running.log)
     server = GatewayServer(gateway, listen(LOOPBACK, running.papers.config.client.web_port), directory.path)
     await server.start()
     running.log.info("the gateway listens", url=server.url)

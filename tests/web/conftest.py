@@ -1,4 +1,4 @@
-"""A gateway on a free port, in a thread, over a client that keeps files in memory."""
+"""A gateway on a free port, in a thread: over a client that keeps files in memory, or over a whole grid."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import http.client
+import json
 import logging
 import socket
 import threading
@@ -16,12 +17,15 @@ from typing import NamedTuple
 
 import pytest
 
+from tahoe.actors.directories import Directories
 from tahoe.codec.capability import Capability, ImmutableRead, Literal
 from tahoe.net.logs import NodeLog
 from tahoe.web.app import Gateway
 from tahoe.web.guard import Guard
+from tahoe.web.jobs import JobBoard
 from tahoe.web.serve import GatewayServer, listen
-from tahoe.web.uri import Files
+from tahoe.web.services import Keeping, Services
+from tests.web.grid import Grid
 
 PIECE = 128 * 1024
 SECRET = b"c" * 32
@@ -48,11 +52,12 @@ class MemoryClient:
     downloads_ended: threading.Event = field(default_factory=threading.Event)
     seen_while_uploading: list[str] = field(default_factory=list)
     directory: Path = Path()
+    directories: Directories = field(default_factory=lambda: Directories(None, None, None))
 
     def __post_init__(self) -> None:
         self.gate.set()
 
-    async def upload(self, source, convergence: bytes | None) -> Uploaded:
+    async def upload(self, source, convergence: bytes | None, progress=None) -> Uploaded:
         try:
             uploaded = await self._upload(source, convergence)
         except BaseException as error:
@@ -123,6 +128,7 @@ class Running:
     loop: asyncio.AbstractEventLoop
     server: GatewayServer
     port: int
+    services: Services
 
     def request(self, method: str, path: str, body=None, *, token: str | None = TOKEN, **headers: str) -> Reply:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -156,30 +162,85 @@ class Running:
 
 
 async def status() -> dict[str, object]:
-    return {"nickname": "tests", "servers": []}
+    return {"nickname": "tests", "servers": [], "brokers": [], "introducers": []}
+
+
+async def start(client, directory: Path) -> Running:
+    log = NodeLog(logging.getLogger("gateway"))
+    services = Services(client, Keeping(SECRET, directory), Guard(TOKEN, [ANNOUNCED_NAME]), status, JobBoard(log))
+    server = GatewayServer(Gateway(services, log), listen("127.0.0.1", 0), directory)
+    await server.start()
+    port = int(server.url.rstrip("/").rpartition(":")[2])
+    return Running(client, directory, asyncio.get_running_loop(), server, port, services)
+
+
+@contextlib.contextmanager
+def loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Running]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+    with loop_in_a_thread() as loop:
 
-    async def start() -> Running:
-        client = MemoryClient(directory=tmp_path)
-        files = Files(client, SECRET, tmp_path)
-        log = NodeLog(logging.getLogger("gateway"))
-        app = Gateway(files, Guard(TOKEN, [ANNOUNCED_NAME]), status, log)
-        server = GatewayServer(app, listen("127.0.0.1", 0), tmp_path)
-        await server.start()
-        return Running(client, tmp_path, loop, server, int(server.url.rstrip("/").rpartition(":")[2]))
+        async def begin() -> Running:
+            return await start(MemoryClient(directory=tmp_path), tmp_path)
 
-    running = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
-    try:
-        yield running
-    finally:
-        running.call(running.client.gate.set)
-        asyncio.run_coroutine_threadsafe(running.server.stop(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
+        running = asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
+        try:
+            yield running
+        finally:
+            running.call(running.client.gate.set)
+            asyncio.run_coroutine_threadsafe(running.server.stop(), loop).result(10)
+
+
+@dataclass
+class RunningGrid(Running):
+    """A gateway over a grid."""
+
+    grid: Grid
+
+    def run(self, story):
+        """Run a story where the grid lives."""
+        return asyncio.run_coroutine_threadsafe(story, self.loop).result(30)
+
+    def ask(self, method: str, path: str, body=None, status: int = 200, **headers: str) -> str:
+        """Make a request that has to end with this status; the body as text."""
+        reply = self.request(method, path, body, **headers)
+        assert reply.status == status, (method, path, reply)
+        return reply.text
+
+    def json(self, method: str, path: str, body=None, status: int = 200, **headers: str):
+        """The same, of JSON."""
+        return json.loads(self.ask(method, path, body, status, **headers))
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Iterator[RunningGrid]:
+    """A gateway over a grid of real actors."""
+    with loop_in_a_thread() as loop:
+
+        async def begin() -> RunningGrid:
+            grid = Grid()
+            running = await start(grid.client, tmp_path)
+            return RunningGrid(**vars(running), grid=grid)
+
+        async def end() -> None:
+            await running.server.stop()
+            await running.services.jobs.stop()
+            await running.grid.stop()
+
+        running = asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
+        try:
+            yield running
+        finally:
+            asyncio.run_coroutine_threadsafe(end(), loop).result(10)
+            assert running.grid.failures == []

@@ -130,7 +130,6 @@ def test_the_tag_gives_no_power_over_the_file(gateway):
     [
         "URI:CHK:nonsense",
         "URI:CHK-Verifier:aaaaaaaaaaaaaaaaaaaaaaaaaa:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:3:10:99",
-        "URI:DIR2-LIT:",
         "URI:SSK:aaaaaaaaaaaaaaaaaaaaaaaaaa:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         "hello",
     ],

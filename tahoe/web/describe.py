@@ -1,0 +1,178 @@
+"""Files and directories as JSON, in the shape that Tahoe-LAFS's users know: ``["filenode", {...}]`` and its kin."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from tahoe.actors.children import Entry, Listing, NewChild
+from tahoe.actors.directories import Found
+from tahoe.codec import base32
+from tahoe.codec.capability import (
+    Capability,
+    Directory,
+    ImmutableRead,
+    ImmutableVerify,
+    Literal,
+    SlotRead,
+    SlotVerify,
+    SlotWrite,
+    Unknown,
+    parse,
+)
+from tahoe.errors import BadCapability
+from tahoe.web.errors import WebError
+
+MANY: Final = 500
+"""Children from which on a listing is made in a thread, so that others are served meanwhile."""
+
+
+class Described(NamedTuple):
+    """One object, and how it is linked.
+
+    Args:
+        capability: with all the power that there is.
+        size: in bytes, where the capability does not tell and somebody has asked.
+        metadata: of the link; None where there is none.
+    """
+
+    capability: Capability
+    size: int | None = None
+    metadata: Mapping[str, Any] | None = None
+
+    def pair(self) -> list[Any]:
+        """Return ``[kind, facts]``."""
+        cap = self.capability
+        facts = caps_of(cap)
+        if isinstance(cap, Directory):
+            facts["mutable"] = cap.mutable
+        elif not isinstance(cap, Unknown):
+            facts |= {"mutable": cap.mutable, "size": self._known_size(), "format": format_of(cap)}
+        if self.metadata is not None:
+            facts["metadata"] = dict(self.metadata)
+        return [kind_of(cap), facts]
+
+    def _known_size(self) -> int | None:
+        match self.capability:
+            case Literal(data):
+                return len(data)
+            case ImmutableRead() | ImmutableVerify() as file:
+                return file.size
+            case _:
+                return self.size
+
+
+def kind_of(cap: Capability) -> str:
+    """Return ``filenode``, ``dirnode`` or ``unknown``."""
+    if isinstance(cap, Unknown):
+        return "unknown"
+    return "dirnode" if isinstance(cap, Directory) else "filenode"
+
+
+def format_of(cap: Capability) -> str:
+    """Return the format of a file: CHK, LIT, SLOT, or the name that another grid has for it."""
+    match cap:
+        case Literal():
+            return "LIT"
+        case ImmutableRead() | ImmutableVerify():
+            return "CHK"
+        case SlotWrite() | SlotRead() | SlotVerify():
+            return "SLOT"
+        case _:
+            return str(getattr(cap, "family", ""))
+
+
+def caps_of(cap: Capability) -> dict[str, Any]:
+    """Return the capabilities that one gives: ``rw_uri``, ``ro_uri`` and ``verify_uri``, as far as there are such."""
+    if isinstance(cap, Unknown):
+        return {"ro_uri" if str(cap).startswith(("ro.", "imm.")) else "rw_uri": str(cap)}
+    verifier = cap.verifier()
+    caps: dict[str, Any] = {"verify_uri": None if verifier is None else str(verifier)}
+    if cap != verifier:
+        caps["ro_uri"] = str(cap.read_only())
+    if cap.writeable:
+        caps["rw_uri"] = str(cap)
+    return caps
+
+
+async def listing_pair(cap: Directory, listing: Listing, metadata: Mapping[str, Any] | None) -> list[Any]:
+    """Return a directory with its children; many are described in a thread."""
+    children = await asyncio.to_thread(_children, listing) if len(listing) > MANY else _children(listing)
+    kind, facts = Described(cap, None, metadata).pair()
+    return [kind, facts | {"children": children}]
+
+
+def _children(listing: Listing) -> dict[str, list[Any]]:
+    return {entry.name: entry_pair(entry) for entry in listing.values()}
+
+
+def entry_pair(entry: Entry) -> list[Any]:
+    """Return one child of a directory."""
+    pair = Described(entry.capability, None, entry.metadata).pair()
+    if pair[0] == "unknown":
+        pair[1]["ro_uri"] = entry.read_text
+    return pair
+
+
+async def information(found: Found, size: int | None) -> dict[str, Any]:
+    """Return all that can be said of an object without asking servers for its shares."""
+    cap = found.capability
+    kind, facts = Described(cap, size, None if found.entry is None else found.entry.metadata).pair()
+    index = cap.storage_index
+    return {
+        "kind": kind,
+        **facts,
+        "writeable": cap.writeable,
+        "storage_index": None if index is None else base32.encode(index),
+        "encoding": _encoding(cap),
+    }
+
+
+def _encoding(cap: Capability) -> dict[str, int] | None:
+    file = cap.file if isinstance(cap, Directory) else cap
+    if not isinstance(file, ImmutableRead | ImmutableVerify):
+        return None
+    return {"needed": file.needed, "total": file.total}
+
+
+# --- the other way -----------------------------------------------------------------------------------------
+
+
+def new_children(described: Any) -> dict[str, NewChild]:
+    """Return what is to be linked, from ``{name: [kind, {"rw_uri", "ro_uri", "metadata"}]}``.
+
+    Raises:
+        WebError: 400, it has another shape.
+        BadCapability: a child's capability is none, or more than it is said to be.
+    """
+    if not isinstance(described, dict):
+        raise WebError(400, 'children are an object: {"name": ["filenode", {"ro_uri": "URI:..."}]}')
+    return {name: _new_child(name, pair) for name, pair in described.items()}
+
+
+def _new_child(name: str, pair: Any) -> NewChild:
+    facts = pair[1] if isinstance(pair, list) and len(pair) == 2 else None
+    if not isinstance(facts, dict):
+        raise WebError(400, f'the child {name!r} is not of the form ["filenode", {{"ro_uri": "URI:..."}}]')
+    write, read, metadata = facts.get("rw_uri"), facts.get("ro_uri"), facts.get("metadata")
+    if not all(text is None or isinstance(text, str) for text in (write, read)):
+        raise WebError(400, f"the capabilities of the child {name!r} are no strings")
+    if not isinstance(metadata, dict | None):
+        raise WebError(400, f"the metadata of the child {name!r} are no object")
+    return new_child(write or None, read or None, metadata)
+
+
+def new_child(write: str | None, read: str | None, metadata: Mapping[str, Any] | None = None) -> NewChild:
+    """Return a child to be linked, by the strongest capability that is given.
+
+    Raises:
+        BadCapability: there is none, or it is mistyped.
+    """
+    if not (write or read):
+        raise BadCapability("a child needs rw_uri or ro_uri")
+    cap = parse(str(write or read).strip())
+    if isinstance(cap, Unknown) and cap.flaw is not None:
+        cap.check_served()
+    alleged = parse(read.strip()) if read and isinstance(cap, Unknown) else None
+    return NewChild(cap, alleged, metadata)

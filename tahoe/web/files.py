@@ -1,0 +1,207 @@
+"""Operations on what a place names, file or directory: read it, write it, say what it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.responses import RedirectResponse
+
+from tahoe.actors.children import NewChild
+from tahoe.actors.directories import Found
+from tahoe.actors.edits import Replace
+from tahoe.codec.capability import Capability, Directory, SlotRead, SlotWrite
+from tahoe.errors import BadCapability, ChildExists, NoSuchChild, ReadOnly
+from tahoe.web.calls import Call, json_answer, text_answer
+from tahoe.web.content import Manner, readable, send_file
+from tahoe.web.describe import Described, information, listing_pair, new_child
+from tahoe.web.errors import WebError
+from tahoe.web.keeping import incoming, keep, overwrite_slot, wanted_format, write_into_slot
+from tahoe.web.places import Place, as_directory, directory_at, find, start_of
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+# --- reading -----------------------------------------------------------------------------------------------
+
+
+async def get(call: Call) -> ASGIApp:
+    """Send a file's contents; of a directory, what ``t=json`` sends."""
+    found = await find(call.services.client, call.place)
+    if isinstance(found.capability, Directory):
+        return await _description(call, found)
+    name = call.query.get("filename") or call.place.name
+    return send_file(call.services, readable(found.capability), Manner(name, call.flag("save")))
+
+
+async def get_named(call: Call) -> ASGIApp:
+    """Send a file's contents under a name: ``/named/CAP/NAME``, where the name is only for people."""
+    place = call.place
+    found = await find(call.services.client, Place(place.start))
+    name = call.query.get("filename") or place.name
+    return send_file(call.services, readable(found.capability), Manner(name, call.flag("save")))
+
+
+async def redirect_to_capability(call: Call) -> ASGIApp:
+    """Send on from ``/uri?uri=CAP`` to ``/uri/CAP``, as forms do."""
+    return RedirectResponse(f"/uri/{quote(call.needed('uri').strip(), safe=':')}", 302)
+
+
+async def describe(call: Call) -> ASGIApp:
+    """Say what is there, as JSON."""
+    return await _description(call, await find(call.services.client, call.place))
+
+
+async def _description(call: Call, found: Found) -> ASGIApp:
+    cap = found.capability
+    metadata = None if found.entry is None else found.entry.metadata
+    if isinstance(cap, Directory) and _is_listable(cap):
+        listing = await call.services.client.directories.list(cap)
+        return json_answer(await listing_pair(cap, listing, metadata))
+    return json_answer(Described(cap, await _size(call, cap), metadata).pair())
+
+
+def _is_listable(cap: Directory) -> bool:
+    """Whether it reads: a verify cap tells what it is, but not what is in it."""
+    return cap != cap.verifier()
+
+
+async def _size(call: Call, cap: Capability) -> int | None:
+    """The length of a slot, which its capability does not tell."""
+    if not isinstance(cap, SlotRead | SlotWrite):
+        return None
+    return (await call.services.client.slots.read(cap, 0, 0)).length
+
+
+async def inform(call: Call) -> ASGIApp:
+    """Say all that is known of it without a listing."""
+    found = await find(call.services.client, call.place)
+    return json_answer(await information(found, await _size(call, found.capability)))
+
+
+async def capability_text(call: Call) -> ASGIApp:
+    """Answer its capability, with all the power that the way to it gives."""
+    return text_answer((await find(call.services.client, call.place)).capability)
+
+
+async def read_only_text(call: Call) -> ASGIApp:
+    """Answer its read-only capability."""
+    return text_answer((await find(call.services.client, call.place)).capability.read_only())
+
+
+async def verifier_text(call: Call) -> ASGIApp:
+    """Answer its verify capability; what has nothing on servers has none."""
+    verifier = (await find(call.services.client, call.place)).capability.verifier()
+    if verifier is None:
+        raise WebError(404, "there is nothing on servers to be verified: the capability holds it all")
+    return text_answer(verifier)
+
+
+# --- writing -----------------------------------------------------------------------------------------------
+
+
+async def put_unlinked(call: Call) -> ASGIApp:
+    """Store the body; nothing links to it. 201, or 200 if the grid had it."""
+    kept = await keep(call, incoming(call))
+    return text_answer(kept.capability, 201 if kept.is_new else 200)
+
+
+async def put(call: Call) -> ASGIApp:
+    """Store the body at a place: as a new file, or into the slot that is there."""
+    place = call.place
+    there = await _at(call, place)
+    offset = call.number("offset")
+    slot = _slot_to_write(call, there)
+    if slot is not None:
+        coming = incoming(call, place.name)
+        if offset is None:
+            await overwrite_slot(call.services, slot, coming)
+        else:
+            await write_into_slot(call.services, slot, offset, coming)
+        return text_answer(slot)
+    if offset is not None:
+        raise WebError(400, "offset= writes into a slot that is there already")
+    if not place.path:
+        raise BadCapability("contents go into a slot by its write capability, or below a directory")
+    kept = await keep(call, incoming(call, place.name))
+    return await link(call, NewChild(kept.capability), is_new=there is None)
+
+
+async def attach(call: Call) -> ASGIApp:
+    """Link the capability in the body at a place."""
+    place = call.place
+    if not place.path:
+        raise WebError(400, "say under which name: PUT .../name?t=uri")
+    text = (await call.whole_body(1 << 16)).decode("utf-8", "replace").strip()
+    there = await _at(call, place)
+    return await link(call, new_child(text, None), is_new=there is None)
+
+
+async def link(call: Call, child: NewChild, *, is_new: bool) -> ASGIApp:
+    """Link a child at the call's place, whose parents are made, and answer its capability."""
+    parent = writeable(await directory_at(call.services.client, call.place.parent, make=True))
+    await call.services.client.directories.set_children(parent, {call.place.name: child}, call.replace)
+    return text_answer(child.capability, 201 if is_new else 200)
+
+
+def writeable(directory: Directory) -> Directory:
+    """Return a directory that the caller may change.
+
+    Raises:
+        ReadOnly: he may not.
+    """
+    directory.check_served()
+    if not directory.writeable:
+        what = "reads the directory; changing it takes its write capability" if directory.mutable else "is immutable"
+        raise ReadOnly(f"this capability {what}")
+    return directory
+
+
+async def _at(call: Call, place: Place) -> Capability | None:
+    """Return what is at a place that is to be written to; what can't be written to is refused before the body comes.
+
+    Raises:
+        ReadOnly: its directory, or the start, can't be changed.
+        ChildExists: it is there, and the request says that it may not be.
+        NotADirectory: the way leads through a file.
+    """
+    client = call.services.client
+    if not place.path:
+        return await start_of(client, place)
+    try:
+        found = await find(client, place)
+    except NoSuchChild:
+        await _check_way(call, place)
+        return None
+    assert found.parent is not None
+    writeable(found.parent)
+    if call.replace is Replace.NEVER:
+        raise ChildExists(f"there is a child named {place.name!r} already")
+    if call.replace is Replace.ONLY_FILES and isinstance(found.capability, Directory):
+        raise ChildExists(f"there is a directory named {place.name!r} already")
+    return found.capability
+
+
+async def _check_way(call: Call, place: Place) -> None:
+    """Refuse where the last directory on the way that exists can't be changed."""
+    directory = as_directory(await start_of(call.services.client, place))
+    for name in place.path[:-1]:
+        try:
+            found = await call.services.client.directories.get(directory, name)
+        except NoSuchChild:
+            break
+        directory = as_directory(found.capability)
+    writeable(directory)
+
+
+def _slot_to_write(call: Call, there: Capability | None) -> SlotWrite | None:
+    """Return the slot that the body goes into: what is there, unless the request wants a new file in its place.
+
+    Raises:
+        ReadOnly: it can't be written to.
+    """
+    if wanted_format(call) is not None and call.place.path:
+        return None
+    if isinstance(there, SlotRead):
+        raise ReadOnly("this capability reads the slot; changing it takes its write capability")
+    return there if isinstance(there, SlotWrite) else None

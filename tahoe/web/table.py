@@ -1,0 +1,138 @@
+"""The table of all routes: what the gateway does, for whom, and with which parameters.
+
+One row is one operation. The router serves what stands here, ``/openapi.json`` and ``docs/api.md`` say what stands here, and
+nothing else does. *Place* rows stand for four paths each: ``/uri/CAP`` and ``/vdrive/ROOT``, with and without names behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Final, NamedTuple
+
+from tahoe.web import about, directories, files, kinds, roots, trees
+from tahoe.web.calls import Endpoint
+
+
+class Authority(Enum):
+    """What a request needs."""
+
+    NONE = "nothing"
+    CAPABILITY = "the capability in its URL; under /vdrive the node's authority"
+    NODE = "the node's authority: its token, or a session of a browser"
+
+
+class Parameter(NamedTuple):
+    """One parameter of the query."""
+
+    name: str
+    about: str
+    choices: tuple[str, ...] = ()
+    required: bool = False
+
+
+class Row(NamedTuple):
+    """One operation.
+
+    Args:
+        method: GET stands for HEAD, too.
+        path: with parameters in braces, or ``PLACE``.
+        operation: the value of ``t=``; empty without one.
+        endpoint: does it; its docstring's first line says what it does.
+        authority: what it needs.
+        parameters: of the query.
+        body: what the body is; empty where there is none.
+    """
+
+    method: str
+    path: str
+    operation: str
+    endpoint: Endpoint
+    authority: Authority
+    parameters: tuple[Parameter, ...] = ()
+    body: str = ""
+
+    @property
+    def about(self) -> str:
+        """What it does."""
+        return (self.endpoint.__doc__ or "").strip().partition("\n")[0]
+
+
+PLACE: Final = "PLACE"
+PLACE_PATHS: Final = ("/uri/{cap}", "/uri/{cap}/{path}", "/vdrive/{root}", "/vdrive/{root}/{path}")
+
+_OPEN, _CAP, _NODE = Authority.NONE, Authority.CAPABILITY, Authority.NODE
+
+CONTENTS: Final = "contents"
+CHILDREN: Final = "children"
+CAPABILITY: Final = "capability"
+STATEMENT: Final = "statement"
+
+FORMAT: Final = Parameter("format", "immutable (CHK) or a new mutable slot", ("CHK", "SLOT"))
+CONVERGENCE: Final = Parameter("convergence", "none: a random key, so that equal files differ", ("node", "none"))
+REPLACE: Final = Parameter("replace", "what of the same name may be replaced", ("true", "false", "only-files"))
+OFFSET: Final = Parameter("offset", "write into the slot at this byte")
+FILENAME: Final = Parameter("filename", "name that a browser is told")
+SAVE: Final = Parameter("save", "have a browser save it", ("true", "false"))
+NAME: Final = Parameter("name", "of a child of the place")
+CHILD: Final = Parameter("name", "of the child", required=True)
+KIND: Final = Parameter("kind", "what it has to be", ("any", "file", "directory"))
+FROM: Final = Parameter("from_name", "the child's name", required=True)
+TO: Final = Parameter("to_name", "its new name", required=True)
+TO_OTHER: Final = Parameter("to_name", "its name there; without it, the same")
+TO_DIRECTORY: Final = Parameter("to_dir", "CAP[/path] or root:NAME[/path] of the other directory")
+CAP_TO_FIND: Final = Parameter("uri", "a capability", required=True)
+ASK_VDRIVES: Final = Parameter("refresh", "ask the vdrives first", ("true", "false"))
+
+TABLE: Final[tuple[Row, ...]] = (
+    # reading
+    Row("GET", PLACE, "", files.get, _CAP, (FILENAME, SAVE)),
+    Row("GET", PLACE, "json", files.describe, _CAP),
+    Row("GET", PLACE, "info", files.inform, _CAP),
+    Row("GET", PLACE, "uri", files.capability_text, _CAP),
+    Row("GET", PLACE, "readonly-uri", files.read_only_text, _CAP),
+    Row("GET", PLACE, "verify-uri", files.verifier_text, _CAP),
+    Row("GET", "/named/{cap}/{name}", "", files.get_named, _CAP, (FILENAME, SAVE)),
+    Row("GET", "/uri", "", files.redirect_to_capability, _OPEN, (CAP_TO_FIND,)),
+    # trees
+    Row("GET", PLACE, "stream-manifest", trees.stream_manifest, _CAP),
+    Row("GET", PLACE, "deep-stats", trees.deep_statistics, _CAP),
+    Row("GET", PLACE, "deep-size", trees.deep_size, _CAP),
+    *(Row("POST", PLACE, f"start-{kind}", kinds.starter(kind), _NODE) for kind in kinds.JOB_KINDS),
+    Row("GET", "/jobs", "", kinds.list_jobs, _NODE),
+    Row("GET", "/jobs/{job}", "", kinds.show_job, _NODE),
+    Row("DELETE", "/jobs/{job}", "", kinds.cancel_job, _NODE),
+    # writing files
+    Row("PUT", "/uri", "", files.put_unlinked, _NODE, (FORMAT, CONVERGENCE), CONTENTS),
+    Row("PUT", PLACE, "", files.put, _NODE, (FORMAT, OFFSET, REPLACE, CONVERGENCE), CONTENTS),
+    Row("PUT", PLACE, "uri", files.attach, _NODE, (REPLACE,), CAPABILITY),
+    # directories
+    Row("POST", "/uri", "mkdir", directories.mkdir_unlinked, _NODE),
+    Row("POST", "/uri", "mkdir-with-children", directories.mkdir_with_children_unlinked, _NODE, (), CHILDREN),
+    Row("POST", "/uri", "mkdir-immutable", directories.mkdir_immutable_unlinked, _NODE, (CONVERGENCE,), CHILDREN),
+    Row("POST", PLACE, "mkdir", directories.mkdir, _NODE, (NAME,)),
+    Row("POST", PLACE, "mkdir-with-children", directories.mkdir_with_children, _NODE, (NAME, REPLACE), CHILDREN),
+    Row("POST", PLACE, "mkdir-immutable", directories.mkdir_immutable, _NODE, (NAME, REPLACE, CONVERGENCE), CHILDREN),
+    Row("POST", PLACE, "set_children", directories.set_children, _NODE, (REPLACE,), CHILDREN),
+    Row("POST", PLACE, "set-children", directories.set_children, _NODE, (REPLACE,), CHILDREN),
+    Row("DELETE", PLACE, "", directories.delete, _NODE, (KIND,)),
+    Row("POST", PLACE, "unlink", directories.unlink, _NODE, (CHILD, KIND)),
+    Row("POST", PLACE, "delete", directories.unlink, _NODE, (CHILD, KIND)),
+    Row("POST", PLACE, "rename", directories.rename, _NODE, (FROM, TO, REPLACE)),
+    Row("POST", PLACE, "relink", directories.relink, _NODE, (FROM, TO_DIRECTORY, TO_OTHER, REPLACE)),
+    # the node
+    Row("GET", "/", "", about.welcome, _OPEN),
+    Row("GET", "/", "json", about.status, _NODE),
+    Row("GET", "/status", "", about.status, _NODE),
+    # roots
+    Row("GET", "/vdrive", "", roots.list_roots, _NODE, (ASK_VDRIVES,)),
+    Row("GET", "/vdrive", "json", roots.list_roots, _NODE, (ASK_VDRIVES,)),
+    Row("PUT", PLACE, "statement", roots.publish, _NODE, (), STATEMENT),
+)
+
+
+def rows_by_path() -> Iterator[tuple[str, tuple[Row, ...]]]:
+    """Yield every path of the table with its rows, in the order of the table."""
+    paths = dict.fromkeys(row.path for row in TABLE)
+    for path in paths:
+        yield path, tuple(row for row in TABLE if row.path == path)
