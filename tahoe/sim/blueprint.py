@@ -21,7 +21,7 @@ from tahoe.protocol import CLIENT, INTRODUCER, MEMBER, STORAGE, VDRIVE, Encoding
 from tahoe.session.identity import GridKey, Identity
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import ENCODING_STATEMENT, GridStatement, encode_encoding, sign_statement
-from tahoe.sim import coding
+from tahoe.sim import coding, keeping
 from tahoe.sim.disks import Disk, MemoryPlatter, Platter
 from tahoe.sim.network import Terms
 from tahoe.sim.node import Contexts, Profile, Recipe
@@ -95,6 +95,7 @@ class Blueprint:
 
     def __init__(self, world: World, names: list[str], options: GridOptions) -> None:
         coding.register()
+        keeping.register()
         rng = world.random("grid")
         self.options = options
         self.key = GridKey.from_seed(rng.randbytes(32))

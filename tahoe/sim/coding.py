@@ -107,14 +107,17 @@ class PhantomEncoder(FileEncoder):
         fingerprint = ciphertext.fingerprint
         self._crypttext.update(fingerprint)
         self._segment_hashes.append(fingerprint)
-        length = parameters.block_length(segment)
-        identity = Coded(parameters.needed, parameters.total, ciphertext.identity, ciphertext.offset, ciphertext.size)
-        blocks = [
-            Phantom(length, identity, number * length, intact=ciphertext.intact) for number in range(parameters.total)
-        ]
+        blocks = [coded_block(parameters, segment, ciphertext, number) for number in range(parameters.total)]
         for number, hashes in enumerate(self._block_hashes):
             hashes.append(block_fingerprint(fingerprint, number, intact=ciphertext.intact))
         return blocks
+
+
+def coded_block(parameters: EncodingParameters, segment: int, ciphertext: Any, number: int) -> Phantom:
+    """The block of one share."""
+    length = parameters.block_length(segment)
+    identity = Coded(parameters.needed, parameters.total, ciphertext.identity, ciphertext.offset, ciphertext.size)
+    return Phantom(length, identity, number * length, intact=ciphertext.intact)
 
 
 class Workbench(NamedTuple):
@@ -184,7 +187,7 @@ class PhantomDecoder(FileDecoder):
         if len(block) != length:
             raise CorruptShare("", number, f"block {segment} has {len(block)} bytes instead of {length}")
         try:
-            self._proof.blocks[number].add({segment: _leaf(block)}, nodes)
+            self._proof.blocks[number].add({segment: leaf_of(block)}, nodes)
         except BadHash as error:
             raise CorruptShare("", number, f"block {segment}: {error}") from error
 
@@ -202,7 +205,7 @@ class PhantomDecoder(FileDecoder):
         return ciphertext
 
 
-def _leaf(block: Content) -> bytes:
+def leaf_of(block: Content) -> bytes:
     """What the tree over a share's blocks has for this block; something else where it is no whole block."""
     if isinstance(block, Phantom) and isinstance(block.identity, Coded) and block.size:
         number, rest = divmod(block.offset, block.size)
