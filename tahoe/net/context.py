@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from tahoe.context import Durable, Failure, Queue, Task
 from tahoe.errors import Refused, Unanswered
+from tahoe.net import watching
 from tahoe.net.queue import AsyncioQueue
 from tahoe.net.work import Workshop
 from tahoe.protocol import Address, Answer, Message, NodeId, Request
@@ -101,7 +102,7 @@ class AsyncioContext:
             if not answer.done():
                 answer.set_result(outcome)
 
-        asking = self._machine.ask(to, request, timeout, done)
+        asking = watching.ask(self._machine, to, request, timeout, done)
         try:
             outcome = await answer
         except asyncio.CancelledError:
@@ -117,7 +118,7 @@ class AsyncioContext:
         def done(outcome: Answer | Failure) -> None:
             queue.put_nowait((key, outcome))
 
-        return self._machine.ask(to, request, timeout, done)
+        return watching.ask(self._machine, to, request, timeout, done)
 
     # --- work and the grid --------------------------------------------------------------------------
 

@@ -1,8 +1,7 @@
 """Transfers of a gateway, running and recent: what moves, how far it is, and how long each server took.
 
-Actors do not know on whose behalf they ask. The gateway does: it names the transfer in a context variable, which every
-task inherits that is started on the way, and ``WatchedMachine`` (``watched.py``) notes each ask of the client under the
-transfer it finds there.
+Actors do not know on whose behalf they ask. The gateway does: it makes the transfer the watcher (``net/watching.py``) of
+all that is asked inside ``Transfers.watch``.
 """
 
 from __future__ import annotations
@@ -12,35 +11,16 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from tahoe.net.watching import WATCHER, Asked
 from tahoe.protocol import NodeId
 from tahoe.web.errors import without_capabilities
 
 MOST_KEPT: Final = 100
 MOST_ASKS: Final = 2000
 """Asks of one transfer that are remembered one by one, the newest; of all of them the sums are kept."""
-
-
-class Asked(NamedTuple):
-    """One question to a server.
-
-    Args:
-        server: whom.
-        what: the kind of message.
-        began, seconds: when, from the start of the transfer, and how long it took.
-        size: bytes of blocks in question and answer, roughly.
-        outcome: ``answered``, ``refused``, ``unanswered`` or ``cancelled``.
-    """
-
-    server: NodeId
-    what: str
-    began: float
-    seconds: float
-    size: int
-    outcome: str
 
 
 @dataclass(slots=True)
@@ -56,12 +36,13 @@ class ServerSum:
 
     def add(self, asked: Asked) -> None:
         """Count one."""
+        seconds = asked.ended - asked.began
         self.asked += 1
         self.bytes += asked.size
         if asked.outcome == "answered":
             self.answered += 1
-            self.seconds += asked.seconds
-            self.slowest = max(self.slowest, asked.seconds)
+            self.seconds += seconds
+            self.slowest = max(self.slowest, seconds)
         elif asked.outcome != "cancelled":
             self.failed += 1
 
@@ -115,12 +96,18 @@ class Transfer:
         }
 
     def timeline(self) -> list[dict[str, Any]]:
-        """Return its questions in order, JSON-able."""
-        return [asked._asdict() for asked in self.asks]
-
-
-CURRENT: ContextVar[Transfer | None] = ContextVar("transfer", default=None)
-"""On whose behalf the running task works."""
+        """Return its questions in the order in which they ended, JSON-able: seconds count from its beginning."""
+        return [
+            {
+                "server": asked.server,
+                "what": asked.what,
+                "began": round(asked.began - self.clock, 6),
+                "seconds": round(asked.ended - asked.began, 6),
+                "bytes": asked.size,
+                "outcome": asked.outcome,
+            }
+            for asked in self.asks
+        ]
 
 
 @dataclass(slots=True)
@@ -153,7 +140,7 @@ class Transfers:
         transfer = Transfer(kind, name, size)
         self._kept[transfer.identity] = transfer
         self._forget()
-        token = CURRENT.set(transfer)
+        token = WATCHER.set(transfer)
         try:
             yield transfer
         except BaseException as error:
@@ -163,7 +150,7 @@ class Transfers:
         else:
             transfer.state = "done"
         finally:
-            CURRENT.reset(token)
+            WATCHER.reset(token)
             transfer.ended = time.time()
             self._count(transfer)
 
