@@ -18,11 +18,13 @@ from typing import Final
 import click
 from rich.console import Console
 
+from tahoe.actors.roots import GLOBAL_ROOT
 from tahoe.cli.gateway import BLOCK, Gateway
 from tahoe.cli.local_grid import GridPlan, LocalGrid
 from tahoe.cli.values import human_size
 from tahoe.protocol import Encoding
 
+FILE_PATH: Final = "letters/to-friends"
 FILE_BYTES: Final = 10_000_000
 NEEDED: Final = 3
 HAPPY: Final = 7
@@ -68,7 +70,7 @@ class _Story:
         content = random.Random(secrets.randbits(64)).randbytes(FILE_BYTES)
         cap = self._store(content)
         victims = self._kill()
-        self._fetch(cap, content)
+        self._fetch(content)
         if keep:
             self._stay(victims, cap)
 
@@ -80,19 +82,22 @@ class _Story:
         with self._doing(f"An introducer, {plan.servers} storage servers and a client start"):
             grid.make_nodes(broker)
             grid.start_nodes()
+            grid.publish_global()
         self._said(f"A grid is up: an introducer, {plan.servers} storage servers and a client, a process each.")
 
     def _store(self, content: bytes) -> str:
         encoding = self._grid.plan.encoding
         with self._doing("A file is encrypted, cut into shares and stored") as clock:
-            response = Gateway(self._grid.client).request("PUT", "/uri", content)
-            cap = response.read().decode().strip()
+            cap = Gateway(self._grid.client).text("PUT", f"/vdrive/{GLOBAL_ROOT}/{FILE_PATH}", content)
         size, share = human_size(len(content)), human_size(len(content) / encoding.needed)
         self._said(
             f"A file of {size} is stored ({clock()}): encrypted, and cut into {encoding.total} shares of about {share},"
             f"\nany {encoding.needed} of which give it back. Its SHA-256 begins with {_digest(content)}."
         )
-        self._said(f"Whoever knows this capability can read it, and nobody else:\n[dim]{cap}[/dim]")
+        self._said(
+            f"All friends in this grid find it as [bold]{GLOBAL_ROOT}:{FILE_PATH}[/bold]; so the directories on the way"
+            f" are in shares, too.\nOthers need its capability, and nobody can read it without:\n[dim]{cap}[/dim]"
+        )
         return cap
 
     def _kill(self) -> list[str]:
@@ -106,9 +111,9 @@ class _Story:
         )
         return victims
 
-    def _fetch(self, cap: str, content: bytes) -> None:
+    def _fetch(self, content: bytes) -> None:
         with self._doing(f"The file is fetched from the {NEEDED} servers that are left") as clock:
-            response = Gateway(self._grid.client).request("GET", f"/uri/{cap}")
+            response = Gateway(self._grid.client).request("GET", f"/vdrive/{GLOBAL_ROOT}/{FILE_PATH}")
             digest = hashlib.sha256()
             while block := response.read(BLOCK):
                 digest.update(block)
@@ -127,7 +132,8 @@ class _Story:
         url = (client / "node.url").read_text().strip()
         self._said(
             f"The killed servers are back. [bold]The gateway is at {url}[/bold]; for example:\n"
-            f"\n  tahoe put -d {client} FILE"
+            f"\n  tahoe ls -d {client} -l {GLOBAL_ROOT}:"
+            f"\n  tahoe put -d {client} FILE {GLOBAL_ROOT}:"
             f"\n  tahoe get -d {client} {cap} | sha256sum"
             f"\n  tahoe status {client}\n"
             f"\n[bold]Ctrl-C ends it.[/bold]"

@@ -20,8 +20,11 @@ from typing import Any, Final, Self
 
 import click
 
+from tahoe.actors.roots import GLOBAL_ROOT
 from tahoe.cli.claim import is_ready
+from tahoe.cli.gateway import Gateway
 from tahoe.cli.report import ask_for_report
+from tahoe.cli.vdrive import load_grid_key, publish_root
 from tahoe.net.card import BrokerEntry, GridCard
 from tahoe.net.config import ClientSection, NodeConfig, NodeSection, StorageSection
 from tahoe.net.directory import NewGrid, create_introducer, create_node
@@ -104,6 +107,10 @@ class LocalGrid:
             self._start(name, "run", "--quiet", str(self.plan.root / name))
         self._await(names, lambda: all(is_ready(self.plan.root / name) for name in names))
         self._await(names, lambda: self.servers_seen() >= len(set(self.server_names) & set(self._children)))
+
+    def publish_global(self) -> None:
+        """Publish the root that all share, as a grid's owner does."""
+        publish_root(Gateway(self.client), load_grid_key(self.plan.root / f"{INTRODUCER}.grid-key"), GLOBAL_ROOT)
 
     def kill(self, names: Iterable[str]) -> None:
         """End processes as a power cut would: SIGKILL, without a word."""

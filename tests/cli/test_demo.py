@@ -23,6 +23,7 @@ def test_the_demo_ends_well_and_leaves_nothing(engine, tahoe, tmp_path):
     outcome = tahoe("demo", "--engine", engine, TMPDIR=str(tmp_path))
     assert outcome.status == 0, outcome.err
     assert "7 of 10 storage servers are killed" in outcome.text
+    assert "global:letters/to-friends" in outcome.text
     assert "identical" in outcome.text
     assert list(tmp_path.iterdir()) == []
     assert processes_in(tmp_path) == []
