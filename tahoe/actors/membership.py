@@ -7,6 +7,7 @@ facts, not a lookup service.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from tahoe.actors.ledger import Ledger
@@ -184,6 +185,7 @@ class Membership(Actor):
         await self.ledger.learn(announcements, statements)
 
 
+@lru_cache(maxsize=4096)  # the clients of a simulated grid, or of one process, keep each server once
 def _server(announcement: Announcement) -> Server:
     node = announcement.node
     return Server(node, announcement.nickname, public_key_of(node), lease_seed_of(node), announcement.location)

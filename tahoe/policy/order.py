@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha1
-from operator import itemgetter
 from typing import Protocol, TypeVar
 
 from tahoe.protocol import NodeId
@@ -46,6 +45,11 @@ def permuted(servers: Sequence[S], storage_index: bytes, most: int | None = None
         storage_index: of the file, 16 bytes.
         most: return only so many from the front.
     """
-    ranked = [(sha1(storage_index + server.permutation_seed).digest(), server) for server in servers]  # noqa: S324  # fixed by the format, not for security
-    ranked.sort(key=itemgetter(0))
-    return [server for _, server in ranked[:most]]
+    begun = sha1(storage_index).copy  # noqa: S324  # fixed by the format, not for security; a copy is quicker than a new one
+    places = []
+    for server in servers:
+        place = begun()
+        place.update(server.permutation_seed)
+        places.append(place.digest())
+    order = sorted(range(len(places)), key=places.__getitem__)
+    return [servers[number] for number in order[:most]]
