@@ -16,6 +16,7 @@ from tahoe.cli.backupsnapshot import Snapshot, Tally
 from tahoe.cli.backuptree import VERSION_CONTROL, Exclusion, look, place_of
 from tahoe.cli.errands import Errands
 from tahoe.cli.gateway import Gateway, gateway_options
+from tahoe.cli.names import shown
 from tahoe.cli.progress import progress
 from tahoe.cli.values import human_size
 
@@ -101,7 +102,9 @@ def _tell(name: str, tally: Tally) -> None:
     )
     kinds = Counter(kind for _, kind in tally.left_out)
     if kinds:
-        click.echo("left out: " + ", ".join(f"{count} of kind {kind}" for kind, count in sorted(kinds.items())))
+        click.echo(
+            "left out: " + ", ".join(f"{count} {kind}{'s'[: count > 1]}" for kind, count in sorted(kinds.items()))
+        )
     if tally.missing:
         raise click.ClickException(f"{len(tally.missing)} things could not be read and are not in the snapshot")
 
@@ -109,7 +112,7 @@ def _tell(name: str, tally: Tally) -> None:
 def name_some(things: list[tuple[str, str]], what: str) -> None:
     """Tell of things on standard error, a line each, as long as they are not too many."""
     for path, reason in things[:NAMED_AT_MOST]:
-        click.echo(f"{what}: {path!a} ({reason})", err=True)
+        click.echo(f"{what}: {shown(path)} ({reason})", err=True)
     if len(things) > NAMED_AT_MOST:
         click.echo(f"{what}: {len(things) - NAMED_AT_MOST} more", err=True)
 

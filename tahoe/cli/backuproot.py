@@ -20,7 +20,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from tahoe.cli.backupsnapshot import UnreadableError
-from tahoe.cli.gateway import BLOCK, Body, Gateway
+from tahoe.cli.gateway import BLOCK, STATUS, Body, Gateway, GatewayError
 from tahoe.codec.capability import parse
 from tahoe.codec.file import LITERAL_LIMIT, make_literal
 from tahoe.errors import BadConfiguration
@@ -28,7 +28,7 @@ from tahoe.errors import BadConfiguration
 ARCHIVES: Final = "Archives"
 LATEST: Final = "Latest"
 METADATA_KEY: Final = "backup"
-TRIES: Final = 3
+EXISTS: Final = "ChildExists"
 
 Children = dict[str, Any]
 
@@ -82,28 +82,27 @@ class BackupRoot:
         Raises:
             ClickException: it can't be made, read or written to.
         """
-        report = json.loads(_text(gateway, "GET", "/status"))
+        report = gateway.json(STATUS)
         today = report["grid"]["encoding"]
         if today is None:
             raise click.ClickException(
                 "the node has not heard yet how files are encoded in this grid; see tahoe status"
             )
         root = cls(gateway, location, Encoding(*today))
-        _text(gateway, "POST", f"{location}?t=mkdir")
-        for last in (False,) * (TRIES - 1) + (True,):
-            try:
-                root.encoding = root._settle()
-                break
-            except click.ClickException:  # somebody else may have been quicker to begin it
-                if last:
-                    raise
+        gateway.text("POST", f"{location}?t=mkdir")
+        try:
+            root.encoding = root._settle()
+        except GatewayError as error:
+            if error.kind != EXISTS:
+                raise
+            root.encoding = root._settle()  # somebody else was quicker to begin it
         return root
 
     def _settle(self) -> Encoding:
         """Find out which encoding the root has; give it today's if it has none."""
         archives = self._children().get(ARCHIVES)
         if archives is None:
-            made = _text(self._gateway, "POST", "/uri?t=mkdir")
+            made = self._gateway.text("POST", "/uri?t=mkdir")
             link = {"rw_uri": made, "ro_uri": str(parse(made).read_only()), "metadata": self._mark({})}
             self._set({ARCHIVES: ["dirnode", link]}, replace=False)
             return self.encoding
@@ -125,9 +124,9 @@ class BackupRoot:
         """See ``Store``."""
         if isinstance(body, bytes) and size <= LITERAL_LIMIT:
             return str(make_literal(body))
-        sent: Body = body if isinstance(body, bytes) else _blocks(body, size)
+        sent: Body = body if isinstance(body, bytes) else blocks(body, size)
         query = urlencode({"encoding": str(self.encoding)})
-        return _text(self._gateway, "PUT", f"/uri?{query}", sent, {"Content-Length": str(size)})
+        return self._gateway.text("PUT", f"/uri?{query}", sent, {"Content-Length": str(size)})
 
     def link(self, capability: str, metadata: dict[str, Any]) -> str:
         """Give a snapshot its names; the one with the time is returned.
@@ -139,32 +138,34 @@ class BackupRoot:
         name = f"{now:%Y-%m-%dT%H:%M:%SZ}"
         try:
             self._set({name: link}, f"/{ARCHIVES}", replace=False)
-        except click.ClickException:  # two in one second
+        except GatewayError as error:
+            if error.kind != EXISTS:
+                raise
+            # two in one second
             name = f"{now:%Y-%m-%dT%H:%M:%S.%fZ}"
             self._set({name: link}, f"/{ARCHIVES}", replace=False)
         self._set({LATEST: link}, replace=True)
         return f"{ARCHIVES}/{name}"
 
     def _children(self) -> Children:
-        _, facts = json.loads(_text(self._gateway, "GET", f"{self._location}?t=json"))
+        """What is in the root.
+
+        Raises:
+            ClickException: it can't be changed, which is better told before a day of work than after it.
+        """
+        kind, facts = self._gateway.json(f"{self._location}?t=json")
+        if kind != "dirnode" or "rw_uri" not in facts:
+            raise click.ClickException("backups can't go there: it is no directory, or this capability only reads it")
         children = facts["children"]
         assert isinstance(children, dict)
         return children
 
     def _set(self, children: Children, below: str = "", *, replace: bool) -> None:
         query = urlencode({"t": "set_children", "replace": "true" if replace else "false"})
-        _text(self._gateway, "POST", f"{self._location}{quote(below)}?{query}", json.dumps(children).encode())
+        self._gateway.text("POST", f"{self._location}{quote(below)}?{query}", json.dumps(children).encode())
 
 
-def _text(
-    gateway: Gateway, method: str, path: str, body: Body | None = None, headers: dict[str, str] | None = None
-) -> str:
-    """A request's answer."""
-    with gateway.request(method, path, body, headers) as response:
-        return response.read().decode().strip()
-
-
-def _blocks(file: IO[bytes], size: int) -> Iterator[bytes]:
+def blocks(file: IO[bytes], size: int) -> Iterator[bytes]:
     """A file's bytes, as many as were announced.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -14,12 +13,12 @@ from urllib.parse import quote
 import click
 
 from tahoe.cli.errands import Errands
-from tahoe.cli.gateway import BLOCK, Gateway
+from tahoe.cli.gateway import BLOCK, Gateway, GatewayError
 from tahoe.cli.restoretarget import RefusedError, Steps, Target
 
 T = TypeVar("T")
 
-TROUBLES = (RefusedError, OSError, click.ClickException)
+TROUBLES = (RefusedError, OSError, GatewayError)
 """What concerns one name; the others are brought back all the same."""
 
 
@@ -137,8 +136,7 @@ class Restoration:
         return inner
 
     def _list(self, location: str, steps: Steps, above: frozenset[str]) -> _Folder:
-        with self._gateway.request("GET", f"{location}?t=json") as response:
-            kind, facts = json.loads(response.read())
+        kind, facts = self._gateway.json(f"{location}?t=json")
         if kind != "dirnode":
             raise click.ClickException("this is no directory; fetch a file with tahoe get")
         identity = facts.get("verify_uri")

@@ -45,7 +45,7 @@ class Memory:
         if len(data) <= 55:
             return str(make_literal(data))
         needed, _, total = encoding.split("/")
-        key = hashlib.sha256(encoding.encode() + data).digest()[:16]
+        key = hashlib.sha256(f"{needed}/{total}".encode() + data).digest()[:16]
         cap = str(ImmutableRead(key, hashlib.sha256(data).digest(), int(needed), int(total), len(data)))
         self.files[cap] = data
         return cap
@@ -71,7 +71,7 @@ class Memory:
             return self.directories[str(cap.read_only())]
         table = unpack_immutable(self.read(cap.file))
         return {
-            name: [_kind(child.read), {"ro_uri": child.read, "metadata": child.metadata}]
+            name: [_kind(child.read), {**_facts(parse(child.read)), "metadata": child.metadata}]
             for name, child in table.items()
         }
 
@@ -82,10 +82,9 @@ class Memory:
         children.update(new)
 
     def describe(self, cap: Capability) -> list[Any]:
-        facts = {"ro_uri": str(cap.read_only()), "verify_uri": str(cap.verifier())}
         if isinstance(cap, Directory):
-            return ["dirnode", {**facts, "children": self.children(cap)}]
-        return ["filenode", facts]
+            return ["dirnode", {**_facts(cap), "children": self.children(cap)}]
+        return ["filenode", _facts(cap)]
 
     def find(self, start: str, names: list[str], *, make: bool = False) -> Capability:
         cap = parse(start)
@@ -103,6 +102,16 @@ class Memory:
 
 def _kind(cap: str) -> str:
     return "dirnode" if cap.startswith("URI:DIR") else "filenode" if cap.startswith("URI:") else "unknown"
+
+
+def _facts(cap: Capability) -> dict[str, Any]:
+    verifier = cap.verifier()
+    facts: dict[str, Any] = {"ro_uri": str(cap.read_only()), "verify_uri": None if verifier is None else str(verifier)}
+    if cap.writeable:
+        facts["rw_uri"] = str(cap)
+    if isinstance(cap, (ImmutableRead, Literal)):
+        facts["size"] = cap.size if isinstance(cap, ImmutableRead) else len(cap.data)
+    return facts
 
 
 class FakeGateway:
@@ -150,8 +159,8 @@ class FakeGateway:
             try:
                 found = self._do(method, parts, query, body)
             except FailureError as error:
-                status, _, text = error.args
-                return status, text.encode()
+                status, kind, text = error.args
+                return status, json.dumps({"kind": kind, "detail": text}).encode()
             self.after(number)
         return 200, found if isinstance(found, bytes) else found.encode()
 
@@ -173,6 +182,8 @@ class FakeGateway:
 
 class _Handler(BaseHTTPRequestHandler):
     gateway: FakeGateway
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def _serve(self) -> None:
         assert self.headers["Authorization"] == f"Bearer {TOKEN}"
@@ -180,6 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, text = self.gateway.answer(self.command, self.path, body)
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
+        self.send_header("Content-Type", "application/octet-stream" if status < 400 else "application/problem+json")
         self.end_headers()
         self.wfile.write(text)
 
