@@ -124,13 +124,23 @@ def loss_with_sweeps(needed: int, made: int, threshold: int, survival: Iterable[
     if not needed <= threshold <= made:
         raise ValueError(f"the threshold lies between {needed} and {made}, not at {threshold}")
     present, losses = {made: 1.0}, []
+    known: dict[tuple[int, float], list[float]] = {}  # most epochs are alike, and exact distributions take their time
     for probability in survival:
-        table = {count: survivors(count, probability) for count in present}
+        for before in present:
+            if (before, probability) not in known:
+                known[before, probability] = _chances(before, probability)
         after = [
-            fsum(weight * float(table[before].exactly(count)) for before, weight in present.items())
+            fsum(weight * known[before, probability][count] for before, weight in present.items() if count <= before)
             for count in range(made + 1)
         ]
         losses.append(fsum(after[:needed]))
         present = {count: after[count] for count in range(threshold, made)}
         present[made] = after[made] + fsum(after[needed:threshold])
     return fsum(losses)
+
+
+def _chances(count: int, probability: float) -> list[float]:
+    """The probabilities that 0, 1, ... of some shares survive an epoch."""
+    weights = survivors(count, probability).weights
+    whole = sum(weights)
+    return [weight / whole for weight in weights]
