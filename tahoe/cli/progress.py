@@ -24,3 +24,18 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(label, total=total)
         yield lambda count: bars.advance(bar, count)
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """Show how many things have been seen; call what this gives with the number of further ones."""
+    if not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    from rich.console import Console  # noqa: PLC0415  # start-up time
+    from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn  # noqa: PLC0415  # start-up time
+
+    columns = (SpinnerColumn(), f"{{task.completed:.0f}} {what}", TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(what, total=None)
+        yield lambda count: bars.advance(bar, count)
