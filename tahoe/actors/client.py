@@ -20,7 +20,7 @@ from tahoe.actors.upload import BytesSource, Source, UploadResult, upload
 from tahoe.codec.capability import ImmutableRead, Literal
 from tahoe.context import Actor, Context
 from tahoe.policy.placement import SPREAD, PlacementPolicy
-from tahoe.protocol import CLIENT
+from tahoe.protocol import CLIENT, Encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +77,26 @@ class Client(Actor):
         return SlotTerms(encoding.needed, encoding.total, message=message)
 
     async def upload(
-        self, source: Source, convergence: bytes | None, progress: Callable[[int, int], None] = ignore_progress
+        self,
+        source: Source,
+        convergence: bytes | None,
+        progress: Callable[[int, int], None] = ignore_progress,
+        encoding: Encoding | None = None,
     ) -> UploadResult:
-        """Store a file by the grid's encoding parameters.
+        """Store a file.
 
         Args:
             source: the file.
             convergence: the convergence secret; None for a random key.
             progress: called with bytes done and bytes in all.
+            encoding: k, happy and N; None: the grid's.
 
         Raises:
             NotEnoughServers: happiness was not reached; what was begun has been taken back.
             BadConfiguration: the grid's encoding parameters are out of this node's bounds.
         """
         order = UploadOrder(
-            encoding=self.membership.encoding(),
+            encoding=self.membership.encoding() if encoding is None else encoding,
             convergence=convergence,
             lease_master=self.terms.lease_master,
             limits=self.terms.limits,
