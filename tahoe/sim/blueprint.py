@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -53,6 +53,7 @@ class GridOptions:
         acquainted: clients know every server from the start, as restarted clients do; a world of a
             thousand servers is then built without a million announcements being sent.
         access: the line of each node, by nickname.
+        graph: a networkx graph of nicknames, instead of a star of such lines (``tahoe.sim.topology``).
         terms: the broker's.
         settings: of all sessions (``sealed`` follows from the fidelity).
         limits: of clients' uploads; ``segment`` is the largest segment.
@@ -71,6 +72,7 @@ class GridOptions:
     introducers: int = 1
     acquainted: bool = False
     access: Callable[[str], Access] = near
+    graph: Any = None
     terms: Terms = field(default_factory=Terms)
     settings: Settings = field(default_factory=Settings)
     limits: Limits = field(default_factory=Limits)

@@ -17,11 +17,13 @@ import weakref
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar, cast
 
+import networkx as nx
+
 from tahoe.actors.client import Client
 from tahoe.actors.ledger import STATE_NAME, encode_saved
 from tahoe.actors.upload import BytesSource, UploadResult
 from tahoe.codec.capability import ImmutableRead, Literal, parse
-from tahoe.errors import BadCapability
+from tahoe.errors import BadCapability, BadConfiguration
 from tahoe.protocol import CLIENT, MEMBER, RosterChanged
 from tahoe.sim.blueprint import Blueprint, GridOptions, kind_of
 from tahoe.sim.faults import Schedule
@@ -67,10 +69,7 @@ class SimGrid:
         counts = {"introducer": options.introducers, "server": servers, "client": clients, "vdrive": options.vdrives}
         names = [f"{kind}-{number}" for kind, count in counts.items() for number in range(count)]
         blueprint = Blueprint(self.world, names, options)
-        lines: dict[str, Access] = {
-            profile.identity.node: options.access(name) for name, profile in blueprint.profiles.items()
-        }
-        self.network = Network(self.world, star(lines, lines.__getitem__), options.terms)
+        self.network = Network(self.world, _graph(blueprint), options.terms)
         self.fleet = Fleet(self.world, self.network, {}, {}, options.platter)
         if self.world.trace is not None:
             self.world.trace.nicknames = {profile.identity.node: name for name, profile in blueprint.profiles.items()}
@@ -186,6 +185,18 @@ class SimGrid:
     def heal(self, label: str) -> None:
         """Undo a partition."""
         self.fleet.heal(label)
+
+
+def _graph(blueprint: Blueprint) -> Any:
+    """The network of a grid: the graph it was given, or a star."""
+    names = {name: profile.identity.node for name, profile in blueprint.profiles.items()}
+    if blueprint.options.graph is None:
+        lines: dict[str, Access] = {node: blueprint.options.access(name) for name, node in names.items()}
+        return star(lines, lines.__getitem__)
+    missing = [name for name in names if name not in blueprint.options.graph]
+    if missing:
+        raise BadConfiguration(f"the graph has no node {', '.join(missing)}: it needs one for every node of the grid")
+    return nx.relabel_nodes(blueprint.options.graph, names)
 
 
 def readable(text: str) -> ImmutableRead | Literal:
