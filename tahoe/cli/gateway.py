@@ -132,10 +132,9 @@ class Gateway:
         from tahoe.cli.doctor import remedies  # noqa: PLC0415  # start-up time
 
         try:
-            report = self.json(STATUS)
-        except (click.ClickException, ValueError):
+            return "".join(f"\n  {remedy}" for remedy in remedies(self.json(STATUS)))
+        except (click.ClickException, ValueError, KeyError):  # it can't tell, or tells it in another release's way
             return ""
-        return "".join(f"\n  {remedy}" for remedy in remedies(report))
 
     @property
     def directory(self) -> Path:

@@ -1,4 +1,4 @@
-"""``put`` and ``get``: files in and out, through the local node's gateway."""
+"""``put`` and ``get``: one file in or out, through the local node's gateway."""
 
 from __future__ import annotations
 
@@ -10,57 +10,111 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
+from urllib.parse import urlencode
 
 import click
 
-from tahoe.cli.gateway import BLOCK, Gateway, gateway_options
+from tahoe.cli.gateway import BLOCK, Body, Gateway, GatewayError, with_gateway
+from tahoe.cli.locations import ROOT, Location, Locations
+from tahoe.cli.names import grid_name, local_name
+from tahoe.cli.nodes import ask, is_taken, look
 from tahoe.cli.progress import progress
 from tahoe.cli.values import CapabilityText
 
 
 @click.command()
 @click.argument("file", default="-", type=click.File("rb"))
+@click.argument("path", required=False, type=CapabilityText())
+@click.option("--mutable", is_flag=True, help="As a slot, whose contents can be replaced under the same capability.")
 @click.option(
     "--convergence",
     type=click.Choice(["node", "none"]),
     default="node",
     help="none: a random key, so that equal files get different capabilities.",
 )
-@gateway_options
-def put(
-    file: BinaryIO, convergence: str, node_directory: Path | None, node_url: str | None, token_file: Path | None
-) -> None:
+@with_gateway
+def put(gateway: Gateway, file: BinaryIO, path: str | None, convergence: str, *, mutable: bool) -> None:
     """Store FILE (or standard input) and print its capability.
 
-    Whoever has the capability can read the file, and nobody else can: keep it.
+    Whoever has the capability can read the file, and nobody else can. Without PATH nothing in the grid leads to it: keep
+    the capability. PATH is where to link it, such as global:letters/to-eve; parents are made, a slash at its end means
+    "under its own name". A slot at PATH, or one whose write capability PATH is, keeps its capability and gets new contents.
     """
-    gateway = Gateway(node_directory, node_url, token_file)
-    size = _size_of(file)
-    headers = {} if size is None else {"Content-Length": str(size)}
-    query = "" if convergence == "node" else f"?convergence={convergence}"
+    options = {"format": "SLOT"} if mutable else {}
+    if convergence != "node":
+        options["convergence"] = convergence
+    location = None if path is None else place_for(Locations(gateway.directory).find(path), _name_of(file))
+    size = size_of(file)
     with progress("put", size) as advance:
-        response = gateway.request("PUT", f"/uri{query}", _blocks(file, size, advance), headers)
-    click.echo(response.read().decode().strip())
+        click.echo(store(gateway, location, blocks(file, size, advance), size, **options))
+
+
+def store(gateway: Gateway, location: Location | None, body: Body, size: int | None, **options: str) -> str:
+    """Store contents at a location, or unlinked; returns the capability.
+
+    Raises:
+        GatewayError: they could not be stored, or there is a directory.
+    """
+    headers = {} if size is None else {"Content-Length": str(size)}
+    if location is None:
+        return gateway.text("PUT", f"/uri?{urlencode(options)}" if options else "/uri", body, headers)
+    try:
+        return gateway.text("PUT", location.request(replace="only-files", **options), body, headers)
+    except GatewayError as error:
+        hint = "; a slash at the end of the path puts the file into it" if is_taken(error) else ""
+        raise GatewayError(f"{location}: {error.message}{hint}", error.status, error.kind) from error
 
 
 @click.command()
-@click.argument("cap", type=CapabilityText())
+@click.argument("path", type=CapabilityText())
 @click.argument("file", default="-", type=click.Path(path_type=Path, allow_dash=True))
-@gateway_options
-def get(cap: str, file: Path, node_directory: Path | None, node_url: str | None, token_file: Path | None) -> None:
-    """Fetch the file that CAP names into FILE (or to standard output).
+@with_gateway
+def get(gateway: Gateway, path: str, file: Path) -> None:
+    """Fetch the file at PATH (or that a capability names) into FILE, or to standard output.
 
-    CAP may be - (a line of standard input) or @FILE (the first line of a file), so that lists of processes don't
-    show it. FILE appears when all of it has come and was found right.
+    PATH may be - (a line of standard input) or @FILE (the first line of a file), so that lists of processes don't show a
+    capability. FILE appears when all of it has come and was found right.
     """
-    if not cap.isascii() or "/" in cap or any(character.isspace() for character in cap):
-        raise click.ClickException("this is no capability: those begin with URI: and have no blanks")
-    response = Gateway(node_directory, node_url, token_file).request("GET", f"/uri/{cap}")
+    location = Locations(gateway.directory).find(path)
+    name = location.name
+    if location.names or not _names_a_file(location.start):
+        node = look(gateway, location)
+        if node.is_directory:
+            raise click.ClickException(f"{location} is a directory; tahoe ls lists it, tahoe cp -r fetches all of it")
+        location = Location(str(node.read_cap), (), str(location))
+    if file.is_dir():
+        file /= local_name(name)
+    response = ask(gateway, "GET", location)
     with output_file(file) as output:
-        _receive(response, output)
+        receive(response, output)
 
 
-def _size_of(file: BinaryIO) -> int | None:
+def place_for(location: Location, name: str) -> Location:
+    """Return where a file goes: below a start, or what ends in a slash, it needs a name.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if location.names and not location.slash:
+        return location
+    if not location.names and _names_a_file(location.start):
+        return location
+    if not name:
+        raise click.UsageError(f"say under which name: {location}{'/' * location.slash}NAME")
+    return location.child(grid_name(name))
+
+
+def _names_a_file(start: str) -> bool:
+    """Whether a start is the capability of a file, which a slot's contents go to."""
+    return not start.startswith((ROOT, "URI:DIR"))
+
+
+def _name_of(file: BinaryIO) -> str:
+    name = getattr(file, "name", "")
+    return Path(name).name if isinstance(name, str) and name != "<stdin>" else ""
+
+
+def size_of(file: IO[bytes]) -> int | None:
     """Return how much of a regular file is still to be read; None for a pipe."""
     try:
         status = os.fstat(file.fileno())
@@ -69,7 +123,7 @@ def _size_of(file: BinaryIO) -> int | None:
         return None
 
 
-def _blocks(file: BinaryIO, size: int | None, advance: Callable[[int], None]) -> Iterator[bytes]:
+def blocks(file: IO[bytes], size: int | None, advance: Callable[[int], None]) -> Iterator[bytes]:
     """Read a file in blocks; one that grows meanwhile is stored as long as it was announced."""
     left = size
     while block := file.read(BLOCK if left is None else min(BLOCK, left)):
@@ -81,7 +135,7 @@ def _blocks(file: BinaryIO, size: int | None, advance: Callable[[int], None]) ->
         raise click.ClickException(f"the file became {left} bytes shorter while it was read; nothing was stored")
 
 
-def _receive(response: http.client.HTTPResponse, output: IO[bytes]) -> None:
+def receive(response: http.client.HTTPResponse, output: IO[bytes]) -> None:
     """Copy the answer's body.
 
     Raises:

@@ -12,7 +12,9 @@ from urllib.parse import quote
 import click
 
 from tahoe.cli.gateway import Gateway, with_gateway
+from tahoe.cli.locations import Locations
 from tahoe.cli.names import shown
+from tahoe.cli.nodes import ask_text
 from tahoe.cli.values import CapabilityText, json_option
 from tahoe.errors import BadConfiguration
 
@@ -47,11 +49,13 @@ def vdrive() -> None:
 @_grid_key_option
 @with_gateway
 def publish(gateway: Gateway, name: str, cap: str | None, grid_key: Path, *, read_only: bool) -> None:
-    """Make the directory CAP (or a new one) the root NAME, for every holder of the grid card.
+    """Make the directory CAP (a path will do, too), or a new one, the root NAME, for every holder of the grid card.
 
     Whatever the capability allows, everybody may do: with one that writes they may change what is in the directory.
     """
     key = load_grid_key(grid_key)
+    if cap is not None:
+        cap = ask_text(gateway, "GET", Locations(gateway.directory).find(cap), t="uri")
     root = publish_root(gateway, key, name, None if cap is None else _directory(cap), read_only=read_only)
     click.echo(f"Published {shown(name)}: everybody in the grid finds it as {shown(name)}:")
     if read_only and cap is None:
@@ -80,7 +84,7 @@ def list_roots(gateway: Gateway, *, as_json: bool) -> None:
         click.echo(json.dumps({"roots": roots}))
         return
     for name, facts in sorted(roots.items()):
-        click.echo(f"{shown(name)}:  {'everybody writes' if facts['writable'] else 'read-only'}{_owner(name)}")
+        click.echo(f"{shown(name)}:  {_rights(name, facts)}")
 
 
 def publish_root(
@@ -131,8 +135,10 @@ def _roots(gateway: Gateway) -> dict[str, Mapping[str, Any]]:
     return dict(gateway.json("/vdrive?t=json&refresh=true")["roots"])
 
 
-def _owner(name: str) -> str:
-    return " (this node's own; nobody else sees it)" if name == OWN_ROOT else ""
+def _rights(name: str, facts: Mapping[str, Any]) -> str:
+    if name == OWN_ROOT:
+        return "this node's own, seen by nobody else"
+    return "everybody reads and writes" if facts["writable"] else "everybody reads"
 
 
 def _directory(text: str) -> Directory:
