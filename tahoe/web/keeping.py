@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from tahoe.actors.upload import Source
 from tahoe.codec.capability import Capability, Literal, SlotWrite
 from tahoe.codec.slot import MAX_LENGTH
+from tahoe.net.config import parse_encoding
+from tahoe.protocol import Encoding
 from tahoe.web.calls import Call
 from tahoe.web.errors import WebError
 from tahoe.web.services import Services
@@ -78,18 +80,31 @@ async def keep(call: Call, coming: Incoming) -> Kept:
     """
     if wanted_format(call) == "SLOT":
         return Kept(await new_slot(call.services, coming), is_new=True)
-    convergence = call.convergence
-    if convergence is None and coming.size is not None and coming.size > SMALL:
-        return await _upload(call.services, StreamedBody(coming.body, coming.size), None, coming.name)
+    if call.convergence is None and coming.size is not None and coming.size > SMALL:
+        return await _upload(call, StreamedBody(coming.body, coming.size), coming.name)
     async with spooled(coming.body, coming.size, call.services.keeping.spool) as source:
-        return await _upload(call.services, source, convergence, coming.name)
+        return await _upload(call, source, coming.name)
 
 
-async def _upload(services: Services, source: Source, convergence: bytes | None, name: str) -> Kept:
+async def _upload(call: Call, source: Source, name: str) -> Kept:
+    services, encoding = call.services, _wanted_encoding(call)
     with services.transfers.watch("upload", name, source.size) as transfer:
-        uploaded = await services.client.upload(source, convergence, transfer.progress)
+        uploaded = await services.client.upload(source, call.convergence, transfer.progress, encoding)
         transfer.moved = source.size or 0
     return Kept(uploaded.capability, bool(uploaded.pushed) or isinstance(uploaded.capability, Literal))
+
+
+def _wanted_encoding(call: Call) -> Encoding | None:
+    """The encoding that the request wants; None: the grid's.
+
+    Raises:
+        WebError: 400, it is none.
+    """
+    text = call.query.get("encoding")
+    try:
+        return None if text is None else parse_encoding(text)
+    except ValueError as error:
+        raise WebError(400, str(error)) from error
 
 
 # --- slots -------------------------------------------------------------------------------------------------

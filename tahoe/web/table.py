@@ -70,6 +70,7 @@ STATEMENT: Final = "statement"
 
 FORMAT: Final = Parameter("format", "immutable (CHK) or a new mutable slot", ("CHK", "SLOT"))
 CONVERGENCE: Final = Parameter("convergence", "none: a random key, so that equal files differ", ("node", "none"))
+ENCODING: Final = Parameter("encoding", "needed/happy/total shares, such as 3/7/10; without it, the grid's")
 REPLACE: Final = Parameter("replace", "what of the same name may be replaced", ("true", "false", "only-files"))
 OFFSET: Final = Parameter("offset", "write into the slot at this byte")
 FILENAME: Final = Parameter("filename", "name that a browser is told")
@@ -103,8 +104,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("GET", "/jobs/{job}", "", kinds.show_job, _NODE),
     Row("DELETE", "/jobs/{job}", "", kinds.cancel_job, _NODE),
     # writing files
-    Row("PUT", "/uri", "", files.put_unlinked, _NODE, (FORMAT, CONVERGENCE), CONTENTS),
-    Row("PUT", PLACE, "", files.put, _NODE, (FORMAT, OFFSET, REPLACE, CONVERGENCE), CONTENTS),
+    Row("PUT", "/uri", "", files.put_unlinked, _NODE, (FORMAT, CONVERGENCE, ENCODING), CONTENTS),
+    Row("PUT", PLACE, "", files.put, _NODE, (FORMAT, OFFSET, REPLACE, CONVERGENCE, ENCODING), CONTENTS),
     Row("PUT", PLACE, "uri", files.attach, _NODE, (REPLACE,), CAPABILITY),
     # directories
     Row("POST", "/uri", "mkdir", directories.mkdir_unlinked, _NODE),

@@ -57,7 +57,7 @@ class MemoryClient:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    async def upload(self, source, convergence: bytes | None, progress=None) -> Uploaded:
+    async def upload(self, source, convergence: bytes | None, progress=None, encoding=None) -> Uploaded:
         try:
             uploaded = await self._upload(source, convergence)
         except BaseException as error:
