@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from tahoe.actors.directories import Directories, Files
 from tahoe.actors.download import Download, ReadingRoom, Span
+from tahoe.actors.keeper import Keeper
+from tahoe.actors.keeping import KeepingDesk, KeepingTerms
 from tahoe.actors.membership import Membership
 from tahoe.actors.roots import Roots
 from tahoe.actors.slots import SlotDesk, SlotMemory, Slots, SlotTerms
+from tahoe.actors.slotterms import tearproof
 from tahoe.actors.terms import Limits, Patience, UploadOrder, ignore_progress
 from tahoe.actors.upload import BytesSource, Source, UploadResult, upload
 from tahoe.codec.capability import ImmutableRead, Literal
@@ -56,6 +59,8 @@ class Client(Actor):
         slots: makes, reads and changes mutable files.
         directories: lists and edits directories.
         roots: the grid's named ones, and this client's own.
+        keeping: what stories of keeping files work with.
+        keeper: checks, verifies and repairs.
     """
 
     role = CLIENT
@@ -67,6 +72,12 @@ class Client(Actor):
         self.slots = Slots(SlotDesk(ctx, membership.servers, terms.lease_master, self._slot_terms, SlotMemory(ctx)))
         self.directories = Directories(ctx, self.slots, Files(self.read_whole, self.store_whole))
         self.roots = Roots(ctx, membership, self.directories)
+        self.keeping = KeepingDesk(ctx, membership.servers, self._keeping_terms)
+        self.keeper = Keeper(self.keeping)
+
+    def _keeping_terms(self) -> KeepingTerms:
+        """Those of this client's transfers, as they are now."""
+        return KeepingTerms(self.terms.lease_master, self.terms.limits, self.terms.room)
 
     def _slot_terms(self) -> SlotTerms:
         """Those configured, or the grid's; with messages as large as the network takes them now."""
@@ -74,7 +85,7 @@ class Client(Actor):
         if self.terms.slots is not None:
             return replace(self.terms.slots, message=message)
         encoding = self.membership.encoding()
-        return SlotTerms(encoding.needed, encoding.total, message=message)
+        return SlotTerms(tearproof(encoding.needed, encoding.total), encoding.total, message=message)
 
     async def upload(
         self,

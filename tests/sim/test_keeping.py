@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tahoe.actors.checking import check_files
+from tahoe.actors.children import NewChild
+from tahoe.actors.deepkeeping import Action, Order, TreeKeeping
 from tahoe.actors.keeping import KeepingDesk, KeepingTerms
 from tahoe.actors.repairing import Findings, mend_file
 from tahoe.actors.terms import Limits, ignore_progress
+from tahoe.actors.tree import Walk
 from tahoe.actors.verifying import verify_file
 from tahoe.codec.capability import parse
 from tahoe.protocol import CLIENT
@@ -102,3 +105,107 @@ def test_a_phantom_repair_sends_as_many_bytes_as_a_real_one():
         mended = grid.run(mend_file(desk, verifier, Findings(holdings), ignore_progress))
         sent[fidelity] = (mended.outcome.pushed, len(mended.outcome.made))
     assert sent["message"] == sent["phantom"]
+
+
+# --- trees ------------------------------------------------------------------------------------------------------
+
+
+def plant(grid, fidelity, files=5):
+    """A directory with files, a literal, and a directory below it that links back; returns its cap and the files'."""
+    client = grid.clients[0].actor(CLIENT)
+    names = {f"file {number}": content(fidelity, 2000 + number) for number in range(files)}
+    caps = {name: parse(grid.upload(data)) for name, data in names.items()}
+    literal = grid.run(client.store_whole(b"short", None))
+    children = {name: NewChild(cap) for name, cap in caps.items()} | {"literal": NewChild(literal)}
+    below = grid.run(client.directories.create({"again": NewChild(caps["file 0"])}))
+    root = grid.run(client.directories.create({**children, "below": NewChild(below)}))
+    grid.run(client.directories.set_children(below, {"loop": NewChild(root)}))
+    grid.run(60.0)
+    return root, caps
+
+
+def treat(grid, root, action, told=None, **options):
+    client = grid.clients[0].actor(CLIENT)
+    story = TreeKeeping(client.keeping, client.keeper, Order(action, **options))
+    told = [] if told is None else told
+    return grid.run(story.tree(root, Walk(client.directories, root), lambda tally: told.append(dict(tally.counts))))
+
+
+@pytest.mark.parametrize("fidelity", FIDELITIES)
+def test_every_object_of_a_tree_is_checked_once(fidelity):
+    grid = grid_of(fidelity)
+    root, _ = plant(grid, fidelity)
+    tally = treat(grid, root, Action.CHECK)
+    assert tally.counts["count-objects-checked"] == 7  # five files, two directories; a literal can't be lost
+    assert tally.counts["count-objects-healthy"] == 7
+    assert tally.problems == []
+
+
+@pytest.mark.parametrize("fidelity", FIDELITIES)
+@pytest.mark.parametrize("action", [Action.REPAIR, Action.VERIFY_AND_REPAIR])
+def test_a_tree_is_whole_again_after_three_disks_have_died(fidelity, action):
+    grid = grid_of(fidelity)
+    root, caps = plant(grid, fidelity)
+    empty(grid, "server-0", "server-1", "server-2")
+    assert treat(grid, root, Action.CHECK).counts["count-objects-unhealthy"] > 0
+    tally = treat(grid, root, action)
+    assert tally.counts["count-objects-unhealthy-pre-repair"] > 0
+    assert tally.counts["count-objects-unhealthy-post-repair"] == 0
+    assert tally.counts["count-repairs-successful"] == tally.counts["count-repairs-attempted"]
+    again = treat(grid, root, Action.VERIFY)
+    assert again.counts["count-objects-healthy"] == again.counts["count-objects-checked"] == 7
+    assert grid.download(str(caps["file 3"])) == content(fidelity, 2003)
+
+
+def test_what_is_lost_is_named():
+    grid = grid_of("message")
+    root, caps = plant(grid, "message")
+    index = caps["file 2"].storage_index
+    for disk in grid.fleet.disks.values():
+        for number in disk.store.shares(index):
+            disk.platter._store._remove(index, number)
+    tally = treat(grid, root, Action.CHECK)
+    assert tally.counts["count-objects-unrecoverable"] == 1
+    assert [problem["path"] for problem in tally.problems] == [["file 2"]]
+    assert tally.problems[0]["results"]["recoverable"] is False
+
+
+def test_a_round_that_was_cut_short_is_taken_up_where_it_was():
+    grid = grid_of("message")
+    root, _ = plant(grid, "message", files=300)
+    client = grid.clients[0]
+    asked = grid.network.delivered
+    treat(grid, root, Action.VERIFY)
+    whole = grid.network.delivered - asked
+
+    class Stopped(Exception):
+        pass
+
+    def stop(tally):
+        if tally.counts["count-objects-checked"] >= 200:
+            raise Stopped
+
+    actor = client.actor(CLIENT)
+    story = TreeKeeping(actor.keeping, actor.keeper, Order(Action.VERIFY))
+    with pytest.raises(Stopped):
+        grid.run(story.tree(root, Walk(actor.directories, root), stop))
+    grid.crash("client-0")
+    grid.restart("client-0")
+    grid.run(5.0)
+    asked = grid.network.delivered
+    tally = treat(grid, root, Action.VERIFY)
+    assert tally.counts["count-objects-checked"] == 302
+    assert grid.network.delivered - asked < whole / 2
+
+
+def test_leases_are_added_to_all_that_is_found():
+    grid = grid_of("message")
+    root, caps = plant(grid, "message")
+    grid.run(1000.0)
+    name, index = next(iter(holders(grid, caps["file 1"].verifier()))), caps["file 1"].storage_index
+    number = next(iter(grid.fleet.disks[name].store.shares(index)))
+    before = grid.fleet.disks[name].store.leases(index, number)
+    treat(grid, root, Action.CHECK, add_lease=True)
+    after = grid.fleet.disks[name].store.leases(index, number)
+    assert len(after) == len(before)
+    assert after[0].expires >= before[0].expires + 900

@@ -1,0 +1,225 @@
+"""The keeper: checks, verifies and repairs whatever a capability names, of whichever kind.
+
+Each of these needs the verify cap at most, so everything else is taken away from a capability before a story begins. What
+a capability holds by itself (a literal) can't be lost, and what is of a kind not served here can't be helped.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from tahoe.actors.checking import INDEXES_IN_MESSAGE, ask_holdings, file_health
+from tahoe.actors.keeping import KeepingDesk
+from tahoe.actors.leases import FileLeases
+from tahoe.actors.repairing import NOTHING_DONE, Findings, Mended, mend_file
+from tahoe.actors.slotchecking import SlotFindings, check_slot, verify_slot
+from tahoe.actors.slotrepairing import mend_slot
+from tahoe.actors.terms import ignore_progress
+from tahoe.actors.verifying import verify_file
+from tahoe.codec import base32
+from tahoe.codec.capability import Capability, Directory, ImmutableVerify, Literal, SlotVerify
+from tahoe.context import AskEach, Errand, Queue
+from tahoe.errors import BadCapability
+from tahoe.policy.health import LITERAL_HEALTH, Health
+from tahoe.policy.repair import AT_ONCE, RepairRule
+from tahoe.protocol import AddLeases, LeasesAdded, LeaseWanted, NodeId
+
+Target: TypeAlias = ImmutableVerify | SlotVerify
+"""What is looked after: an immutable file or a slot, be it a directory's or not."""
+
+AT_A_TIME = 8
+"""Objects that are worked on at the same time where each needs messages of its own."""
+
+LEASES_IN_MESSAGE = 1024
+
+I = TypeVar("I")  # noqa: E741  # an item
+O = TypeVar("O")  # noqa: E741  # an outcome
+
+
+def target_of(capability: Capability) -> Target | None:
+    """What there is to be looked after; None for what can't be lost.
+
+    Raises:
+        BadCapability: it is of a kind that is not served here.
+    """
+    capability.check_served()
+    verifier = capability.verifier()
+    file = verifier.file if isinstance(verifier, Directory) else verifier
+    if isinstance(file, (ImmutableVerify, SlotVerify)):
+        return file
+    inner = capability.file if isinstance(capability, Directory) else capability
+    if isinstance(inner, Literal):
+        return None
+    raise BadCapability("there is no way to check capabilities of this kind")
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found of one object.
+
+    Args:
+        target: the object; None for a literal.
+        health: of it.
+        findings: what a repair starts from.
+        verified: whether every byte was looked at.
+    """
+
+    target: Target | None
+    health: Health
+    findings: Findings | SlotFindings | None = None
+    verified: bool = False
+
+    @property
+    def storage_index(self) -> bytes:
+        """Of the object; empty for a literal."""
+        return b"" if self.target is None else self.target.storage_index
+
+    def as_json(self) -> dict[str, Any]:
+        """As programs get it."""
+        if self.target is None:
+            return {"storage-index": "", "summary": "Healthy (LIT)", "results": {"healthy": True}}
+        return {
+            "storage-index": base32.encode(self.storage_index),
+            "summary": self.health.summary,
+            "results": self.health.as_json(self.storage_index),
+        }
+
+
+LITERAL = Examination(None, LITERAL_HEALTH)
+
+
+class Keeper:
+    """Checks, verifies and repairs.
+
+    Args:
+        desk: of the node.
+    """
+
+    def __init__(self, desk: KeepingDesk) -> None:
+        self._desk = desk
+
+    async def check(self, targets: Sequence[Target | None]) -> list[Examination]:
+        """Ask servers about objects; files are asked about many at a time."""
+        files = [target for target in targets if isinstance(target, ImmutableVerify)]
+        slots = [target for target in targets if isinstance(target, SlotVerify)]
+        found: dict[Target, Examination] = {}
+        for start in range(0, len(files), INDEXES_IN_MESSAGE):
+            some = files[start : start + INDEXES_IN_MESSAGE]
+            holdings = await ask_holdings(self._desk, [file.storage_index for file in some], self._desk.servers())
+            for file in some:
+                found[file] = Examination(file, file_health(file, holdings, {}), Findings(holdings))
+        found.update(zip(slots, await do_each(self._desk, slots, self._check_slot), strict=True))
+        return [LITERAL if target is None else found[target] for target in targets]
+
+    async def _check_slot(self, target: SlotVerify) -> Examination:
+        findings = await check_slot(self._desk, target, self._desk.servers())
+        return Examination(target, findings.health(), findings)
+
+    async def verify(
+        self, target: Target | None, progress: Callable[[int, int], None] = ignore_progress
+    ) -> Examination:
+        """Look at every byte of every share of an object.
+
+        Args:
+            target: the object.
+            progress: called with shares done and shares in all, where that is known.
+        """
+        if target is None:
+            return LITERAL
+        servers = self._desk.servers()
+        if isinstance(target, SlotVerify):
+            findings = await verify_slot(self._desk, target, servers)
+            return Examination(target, findings.health(), findings, verified=True)
+        found = await verify_file(self._desk, target, servers, progress)
+        return Examination(target, found.health, Findings(found.holdings, found.flaws), verified=True)
+
+    async def mend(
+        self,
+        examination: Examination,
+        rule: RepairRule = AT_ONCE,
+        progress: Callable[[int, int], None] = ignore_progress,
+    ) -> Mended:
+        """Repair an object, if the rule says so.
+
+        Args:
+            examination: of it.
+            rule: when to repair.
+            progress: called with bytes done and bytes in all, where that is known.
+        """
+        target, findings, health = examination.target, examination.findings, examination.health
+        if isinstance(target, ImmutableVerify) and isinstance(findings, Findings) and rule.wants(health):
+            return await mend_file(self._desk, target, findings, progress)
+        is_behind = health.mutable and not health.is_healthy and (not health.missing or rule.wants(health))
+        if isinstance(target, SlotVerify) and isinstance(findings, SlotFindings) and is_behind:
+            return await mend_slot(self._desk, target, findings)
+        return Mended(health, NOTHING_DONE, health)
+
+    async def add_leases(self, examinations: Iterable[Examination]) -> int:
+        """Add or renew this node's leases wherever shares were found.
+
+        Returns:
+            How many objects have a lease on at least one server that took it.
+        """
+        wanted: dict[NodeId, dict[bytes, None]] = {}
+        for examination in examinations:
+            for nodes in examination.health.good.values():
+                for node in nodes:
+                    wanted.setdefault(node, {})[examination.storage_index] = None
+        sites, now = self._desk.sites(), int(self._desk.ctx.wall_time())
+        errands = []
+        leases: dict[bytes, FileLeases] = {}
+        for node, indexes in wanted.items():
+            if node not in sites:
+                continue
+            for index in indexes:
+                leases.setdefault(index, FileLeases(self._desk.terms().lease_master, index))
+            each = [LeaseWanted(index, leases[index].on(sites[node].lease_seed)) for index in indexes]
+            for start in range(0, len(each), LEASES_IN_MESSAGE):
+                request = AddLeases(tuple(each[start : start + LEASES_IN_MESSAGE]), time=now)
+                errands.append(Errand((node, start), sites[node].address, request))
+        leased: dict[bytes, None] = {}
+        timeout = self._desk.terms().room.habits.patience
+        async with AskEach[tuple[NodeId, int], LeasesAdded](self._desk.ctx, errands, timeout=timeout) as outcomes:
+            async for _, outcome in outcomes:
+                if isinstance(outcome, LeasesAdded):
+                    leased.update(dict.fromkeys(outcome.storage_indexes))
+        return len(leased)
+
+
+async def do_each(
+    desk: KeepingDesk, items: Sequence[I], work: Callable[[I], Awaitable[O]], most: int = AT_A_TIME
+) -> list[O]:
+    """Do something with each of many items, some at the same time.
+
+    Returns:
+        What came of each, in order.
+
+    Raises:
+        Exception: whatever the work raises.
+    """
+    ended: Queue[tuple[int, O | Exception]] = desk.ctx.queue()
+    waiting = deque(enumerate(items))
+
+    async def run() -> None:
+        while waiting:
+            place, item = waiting.popleft()
+            try:
+                ended.put_nowait((place, await work(item)))
+            except Exception as error:  # noqa: BLE001  # it is raised where the outcome is taken
+                ended.put_nowait((place, error))
+
+    tasks = [desk.ctx.spawn(run()) for _ in range(min(most, len(items)))]
+    found: dict[int, O] = {}
+    try:
+        while len(found) < len(items):
+            place, outcome = await ended.get()
+            if isinstance(outcome, Exception):
+                raise outcome
+            found[place] = outcome
+    finally:
+        for task in tasks:
+            task.cancel()
+    return [found[place] for place in range(len(items))]
