@@ -98,12 +98,24 @@ class ClientSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_root: Annotated[
         str, about("Where paths without an alias begin: private, global, another root of the grid, or an alias.")
     ] = "private"
+    https_address: Annotated[
+        str, about("Serve others by TLS, too, on ADDRESS:PORT, for example 0.0.0.0:3457; empty: this machine only.")
+    ] = ""
+    https_certificate: Annotated[str, about("Certificate with its chain (PEM); relative to the node directory.")] = ""
+    https_key: Annotated[str, about("Its key (PEM); relative to the node directory.")] = ""
+    https_names: Annotated[tuple[str, ...], about("Host names by which others call this gateway.")] = ()
     lowest_happy: Annotated[int, about("Refuse a grid's encoding that would spread files over fewer servers.")] = 1
     most_expansion: Annotated[float, about("Refuse a grid's encoding that makes more bytes than this of one.")] = 16.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.web_port <= 65535:
             raise ValueError("web_port must be between 0 and 65535")
+        if self.https_address:
+            address, _, port = self.https_address.rpartition(":")
+            if not address or not port.isdecimal() or int(port) > 65535:
+                raise ValueError("https_address is ADDRESS:PORT, for example 0.0.0.0:3457")
+            if not (self.https_certificate and self.https_key and self.https_names):
+                raise ValueError("https_address needs https_certificate, https_key and https_names")
         if self.encoding:
             parse_encoding(self.encoding)
         if self.slots:

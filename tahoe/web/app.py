@@ -6,12 +6,14 @@ for people are rows of their own that are tried first (``PageRoute``).
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match, Route, Router
 
 from tahoe.errors import TahoeError
@@ -24,10 +26,11 @@ from tahoe.web.table import PLACE, Authority, Row, rows_by_path
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
+_OWN_PAGE: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 _PLACE_ROUTES: Final = ("/uri/{place:path}", "/vdrive/{place:path}")
 _REFUSED: Final = ("localfile", "localdir")
 _LOGGED: Final = frozenset(
-    {"", "uri", "vdrive", "named", "status", "jobs", "statistics", "metrics", "storage", "transfers"}
+    {"", "uri", "vdrive", "named", "status", "jobs", "statistics", "metrics", "storage", "transfers", "session"}
 )
 
 
@@ -106,8 +109,9 @@ class Switch:
         row = self._row(scope["method"], call)
         if row.authority is Authority.NODE or (row.authority is Authority.CAPABILITY and _is_root(scope)):
             self._services.guard.check(scope)
+        target = _when_done(call)
         answer = await row.endpoint(call)
-        await answer(scope, receive, send)
+        await (answer if target is None else RedirectResponse(target, 303))(scope, receive, send)
 
     def _row(self, method: str, call: Call) -> Row:
         """Return the row that a request means.
@@ -129,6 +133,20 @@ class Switch:
             raise WebError(405, f"this path knows {', '.join(methods)}", {"Allow": ", ".join(_with_head(methods))})
         operations = [operation or "(none)" for known, operation in self._rows if known == method]
         raise WebError(400, f"{method} knows no such operation here; t= is one of: {', '.join(operations)}")
+
+
+def _when_done(call: Call) -> str | None:
+    """Return where a form wants the browser to be sent on to: only ever to a page of the gateway's own.
+
+    Raises:
+        WebError: 400, it is another place.
+    """
+    target = call.query.get("when_done")
+    if target is None or call.scope["method"] != "POST":
+        return None
+    if not _OWN_PAGE.fullmatch(target):
+        raise WebError(400, "when_done= is the path of a page of this gateway, as /d/...")
+    return target
 
 
 class _Watched:

@@ -39,7 +39,7 @@ class Guard:
 
     Args:
         token: the node's.
-        names: host names besides loopback's by which the gateway may be called, without port.
+        names: host names besides loopback's by which the gateway may be called, without port; by TLS only.
         sessions: of browsers.
     """
 
@@ -47,7 +47,7 @@ class Guard:
         assert token, "a gateway without a token would let everybody write"
         self._token = token.encode()
         self.sessions = sessions or Sessions(new_host_name())
-        self._names = LOOPBACK_NAMES | {name.lower() for name in names} | {self.sessions.host}
+        self._given = frozenset(name.lower() for name in names)
 
     def check_host(self, scope: Scope) -> None:
         """Refuse a request that was meant for another host.
@@ -60,7 +60,7 @@ class Guard:
             return
         if len(named) != 1:
             raise WebError(400, "the request needs one Host header")
-        if _host_of(scope) not in self._names:
+        if _host_of(scope) not in LOOPBACK_NAMES and not self.is_own_host(scope):
             raise WebError(421, "this gateway does not go by that host name; call it localhost")
 
     def check(self, scope: Scope) -> None:
@@ -107,9 +107,14 @@ class Guard:
         self._check_origin(scope)
         return session
 
+    def is_own_host(self, scope: Scope) -> bool:
+        """Whether a request calls the gateway by a name that no other server has."""
+        host = _host_of(scope)
+        return host == self.sessions.host or (scope["scheme"] == "https" and host in self._given)
+
     def session(self, scope: Scope) -> Session | None:
         """Return the session that a request's cookie names; who made the request is for ``check_session`` to see."""
-        if _host_of(scope) != self.sessions.host:
+        if not self.is_own_host(scope):
             return None
         try:
             morsel = SimpleCookie(Headers(scope=scope).get("cookie", "")).get(COOKIE)

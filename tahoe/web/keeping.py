@@ -16,7 +16,7 @@ from tahoe.protocol import Encoding
 from tahoe.web.calls import Call
 from tahoe.web.errors import WebError
 from tahoe.web.services import Services
-from tahoe.web.spool import SMALL, Body, SpooledBody, StreamedBody, spooled
+from tahoe.web.spool import SMALL, Readable, SpooledBody, StreamedBody, spooled
 
 FORMATS: Final = ("CHK", "SLOT")
 SLOT_PIECE: Final = 1 << 20
@@ -39,7 +39,7 @@ class Incoming(NamedTuple):
         name: of the file, for people who watch transfers.
     """
 
-    body: Body
+    body: Readable
     size: int | None
     name: str = ""
 

@@ -8,18 +8,30 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import uvicorn
 
 from tahoe.errors import BadConfiguration
 from tahoe.web.app import Gateway
+from tahoe.web.wire import StrictProtocol
 
 URL_FILE: Final = "node.url"
 """In the node directory, while the gateway runs: its address, for the command line."""
 
 GRACE: Final = 2
 """Seconds that running transfers get to end when the node stops."""
+
+
+MOST_CONNECTIONS: Final = 1000
+"""More are told to come back later."""
+
+
+class Tls(NamedTuple):
+    """Files in PEM: a certificate with its chain, and its key."""
+
+    certificate: Path
+    key: Path
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -48,24 +60,20 @@ class GatewayServer:
     Args:
         gateway: the application.
         listener: an open socket, of which this takes possession.
-        directory: the node's, where ``node.url`` goes.
+        url_file: where its address goes, for the command line; None: nowhere.
+        tls: speak TLS only.
+
+    Raises:
+        BadConfiguration: certificate or key can't be used.
     """
 
-    def __init__(self, gateway: Gateway, listener: socket.socket, directory: Path) -> None:
+    def __init__(
+        self, gateway: Gateway, listener: socket.socket, url_file: Path | None, tls: Tls | None = None
+    ) -> None:
         self._listener = listener
-        self._url_file = directory / URL_FILE
-        self._server = _Server(
-            uvicorn.Config(
-                gateway,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,  # uvicorn's needs a clock that ticks
-                ws="none",
-                timeout_graceful_shutdown=GRACE,
-            )
-        )
+        self._url_file = url_file
+        self._scheme = "http" if tls is None else "https"
+        self._server = _Server(_configured(gateway, tls))
         self._running: asyncio.Task[None] | None = None
         for name in ("uvicorn.access", "uvicorn.error"):  # they know paths, which hold capabilities; the gateway
             logging.getLogger(name).disabled = True  # tells what happens itself
@@ -74,7 +82,7 @@ class GatewayServer:
     def url(self) -> str:
         """Where it listens, with a slash at the end."""
         address, port = self._listener.getsockname()[:2]
-        return f"http://[{address}]:{port}/" if ":" in address else f"http://{address}:{port}/"
+        return f"{self._scheme}://[{address}]:{port}/" if ":" in address else f"{self._scheme}://{address}:{port}/"
 
     async def start(self) -> None:
         """Serve; requests are taken when this returns."""
@@ -85,14 +93,39 @@ class GatewayServer:
         if not ready.done():
             ready.cancel()
             await self._running
-        _write_whole(self._url_file, url + "\n")
+        if self._url_file is not None:
+            _write_whole(self._url_file, url + "\n")
 
     async def stop(self) -> None:
         """Take no more requests, let running ones end for a moment, close."""
-        self._url_file.unlink(missing_ok=True)
+        if self._url_file is not None:
+            self._url_file.unlink(missing_ok=True)
         self._server.leave.set()
         if self._running is not None:
             await self._running
+
+
+def _configured(gateway: Gateway, tls: Tls | None) -> uvicorn.Config:
+    """Return uvicorn's configuration, all files read."""
+    config = uvicorn.Config(
+        gateway,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,  # uvicorn's needs a clock that ticks
+        http=StrictProtocol,
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=GRACE,
+        ssl_certfile=None if tls is None else tls.certificate,
+        ssl_keyfile=None if tls is None else tls.key,
+    )
+    try:
+        config.load()
+    except OSError as error:  # ssl's errors are such, too
+        raise BadConfiguration(f"the gateway can't use its certificate or key: {error}") from error
+    return config
 
 
 class _Server(uvicorn.Server):

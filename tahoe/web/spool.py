@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, TypeVar
+from typing import IO, TYPE_CHECKING, Final, Protocol, TypeVar
 
 from tahoe.errors import NoSpace, StorageFailed
 from tahoe.web.errors import ClientGone, WebError
@@ -39,6 +39,13 @@ PIECE: Final = 1 << 20
 
 PATIENCE: Final = 300.0
 """Seconds without a byte after which an upload is given up, with whatever it holds on servers."""
+
+
+class Readable(Protocol):
+    """Bytes that are on their way."""
+
+    async def read(self, length: int) -> bytes:
+        """Return the next ``length`` bytes, fewer only at the end."""
 
 
 class Body:
@@ -84,7 +91,7 @@ class Body:
 class StreamedBody:
     """A source that is read once, straight from the network. ``size`` is its length in bytes."""
 
-    def __init__(self, body: Body, size: int) -> None:
+    def __init__(self, body: Readable, size: int) -> None:
         self.size: int | None = size
         self._body = body
         self._begun = False
@@ -102,7 +109,7 @@ class StreamedBody:
 class SpooledBody:
     """A source that keeps what it reads from the network and can be read again. Made by :func:`spooled`."""
 
-    def __init__(self, body: Body, size: int | None, file: IO[bytes] | None) -> None:
+    def __init__(self, body: Readable, size: int | None, file: IO[bytes] | None) -> None:
         self.size = size
         self._body = body
         self._memory = bytearray()
@@ -172,7 +179,7 @@ class SpooledBody:
 
 
 @asynccontextmanager
-async def spooled(body: Body, size: int | None, directory: Path) -> AsyncIterator[SpooledBody]:
+async def spooled(body: Readable, size: int | None, directory: Path) -> AsyncIterator[SpooledBody]:
     """Spool a body for as long as the context lasts; its ``size`` is known when this is entered.
 
     Args:

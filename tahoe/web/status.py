@@ -5,6 +5,7 @@ Times are seconds since the epoch, sizes bytes. ``online`` is true, false, or nu
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from tahoe.actors.membership import Membership
 from tahoe.actors.storage import StorageServer
 from tahoe.errors import BadConfiguration
 from tahoe.net.incarnation import Incarnation
-from tahoe.protocol import MEMBER, PROTOCOL_VERSIONS, STORAGE, Announcement, Encoding
+from tahoe.protocol import MEMBER, PROTOCOL_VERSIONS, STORAGE, Announcement, Encoding, NodeId
 from tahoe.session.statement import open_announcement
 
 
@@ -85,7 +86,14 @@ class StatusOf:
             "software": said.software,
             "protocol_versions": list(said.protocol_versions),
             "epoch": said.epoch,
+            "round_trip": self._running.endpoint.round_trip(said.node),
+            "heard": self._heard(said.node),
         }
+
+    def _heard(self, node: NodeId) -> float | None:
+        """When the node last said something to us, in seconds since the epoch."""
+        heard = self._running.endpoint.heard(node)
+        return None if heard is None else time.time() - (asyncio.get_running_loop().time() - heard)
 
     async def _storage(self) -> dict[str, Any] | None:
         server = self._running.actors.get(STORAGE)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
-from tahoe.web import about, directories, files, kinds, roots, trees
+from tahoe.web import about, directories, doors, files, forms, kinds, measures, roots, trees, zips
 from tahoe.web.calls import Endpoint
 
 
@@ -67,6 +67,7 @@ CONTENTS: Final = "contents"
 CHILDREN: Final = "children"
 CAPABILITY: Final = "capability"
 STATEMENT: Final = "statement"
+FORM: Final = "form"
 
 FORMAT: Final = Parameter("format", "immutable (CHK) or a new mutable slot", ("CHK", "SLOT"))
 CONVERGENCE: Final = Parameter("convergence", "none: a random key, so that equal files differ", ("node", "none"))
@@ -83,6 +84,7 @@ TO: Final = Parameter("to_name", "its new name", required=True)
 TO_OTHER: Final = Parameter("to_name", "its name there; without it, the same")
 TO_DIRECTORY: Final = Parameter("to_dir", "CAP[/path] or root:NAME[/path] of the other directory")
 CAP_TO_FIND: Final = Parameter("uri", "a capability", required=True)
+CODE: Final = Parameter("code", "from POST /session", required=True)
 ASK_VDRIVES: Final = Parameter("refresh", "ask the vdrives first", ("true", "false"))
 
 TABLE: Final[tuple[Row, ...]] = (
@@ -103,10 +105,13 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("GET", "/jobs", "", kinds.list_jobs, _NODE),
     Row("GET", "/jobs/{job}", "", kinds.show_job, _NODE),
     Row("DELETE", "/jobs/{job}", "", kinds.cancel_job, _NODE),
+    Row("GET", PLACE, "zip", zips.zip_directory, _CAP),
     # writing files
     Row("PUT", "/uri", "", files.put_unlinked, _NODE, (FORMAT, CONVERGENCE, ENCODING), CONTENTS),
     Row("PUT", PLACE, "", files.put, _NODE, (FORMAT, OFFSET, REPLACE, CONVERGENCE, ENCODING), CONTENTS),
     Row("PUT", PLACE, "uri", files.attach, _NODE, (REPLACE,), CAPABILITY),
+    Row("POST", "/uri", "upload", forms.upload_unlinked, _NODE, (FORMAT, CONVERGENCE), FORM),
+    Row("POST", PLACE, "upload", forms.upload, _NODE, (NAME, FORMAT, REPLACE, CONVERGENCE), FORM),
     # directories
     Row("POST", "/uri", "mkdir", directories.mkdir_unlinked, _NODE),
     Row("POST", "/uri", "mkdir-with-children", directories.mkdir_with_children_unlinked, _NODE, (), CHILDREN),
@@ -125,6 +130,18 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("GET", "/", "", about.welcome, _OPEN),
     Row("GET", "/", "json", about.status, _NODE),
     Row("GET", "/status", "", about.status, _NODE),
+    Row("GET", "/status", "json", about.status, _NODE),
+    Row("GET", "/statistics", "", measures.statistics, _NODE),
+    Row("GET", "/statistics", "json", measures.statistics, _NODE),
+    Row("GET", "/metrics", "", measures.metrics, _NODE),
+    Row("GET", "/storage", "", measures.storage, _NODE),
+    Row("GET", "/storage", "json", measures.storage, _NODE),
+    Row("GET", "/transfers", "", measures.list_transfers, _NODE),
+    Row("GET", "/transfers", "json", measures.list_transfers, _NODE),
+    Row("GET", "/transfers/{transfer}", "", measures.show_transfer, _NODE),
+    # browsers
+    Row("POST", "/session", "", doors.invite, _NODE),
+    Row("GET", "/session", "", doors.enter, _OPEN, (CODE,)),
     # roots
     Row("GET", "/vdrive", "", roots.list_roots, _NODE, (ASK_VDRIVES,)),
     Row("GET", "/vdrive", "json", roots.list_roots, _NODE, (ASK_VDRIVES,)),

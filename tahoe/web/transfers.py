@@ -112,9 +112,9 @@ class Transfer:
 
 @dataclass(slots=True)
 class Totals:
-    """What all transfers of a kind came to."""
+    """What all transfers of a kind that have ended came to."""
 
-    begun: int = 0
+    ended: int = 0
     failed: int = 0
     bytes: int = 0
 
@@ -156,7 +156,7 @@ class Transfers:
 
     def _count(self, transfer: Transfer) -> None:
         totals = self.totals[transfer.kind]
-        totals.begun += 1
+        totals.ended += 1
         totals.failed += transfer.state != "done"
         totals.bytes += transfer.moved
 

@@ -23,7 +23,7 @@ from tahoe.net.logs import NodeLog
 from tahoe.web.app import Gateway
 from tahoe.web.guard import Guard
 from tahoe.web.jobs import JobBoard
-from tahoe.web.serve import GatewayServer, listen
+from tahoe.web.serve import URL_FILE, GatewayServer, listen
 from tahoe.web.services import Keeping, Services
 from tests.web.grid import Grid
 
@@ -168,7 +168,7 @@ async def status() -> dict[str, object]:
 async def start(client, directory: Path) -> Running:
     log = NodeLog(logging.getLogger("gateway"))
     services = Services(client, Keeping(SECRET, directory), Guard(TOKEN, [ANNOUNCED_NAME]), status, JobBoard(log))
-    server = GatewayServer(Gateway(services, log), listen("127.0.0.1", 0), directory)
+    server = GatewayServer(Gateway(services, log), listen("127.0.0.1", 0), directory / URL_FILE)
     await server.start()
     port = int(server.url.rstrip("/").rpartition(":")[2])
     return Running(client, directory, asyncio.get_running_loop(), server, port, services)
