@@ -13,24 +13,30 @@ trace; as long as one may have left some, a failure is ``Indefinite``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
+from tahoe.actors.slotcoding import SaltedText
 from tahoe.actors.slotdraft import Draft, Revision, Stale
-from tahoe.actors.slotmemory import Holding
-from tahoe.actors.slotreading import Inquiry, Superseded, Wanted
+from tahoe.actors.slotmemory import Hearing, Holding
+from tahoe.actors.slotreading import Inquiry, Superseded, Torn, Wanted
 from tahoe.actors.slotterms import SlotDesk
 from tahoe.actors.slotwriting import Packing, Parcel, Verdict, Writing
 from tahoe.codec.slot import SlotWriter, VersionId
 from tahoe.context import TimedOut
 from tahoe.errors import Conflict, Indefinite, NotEnoughServers, NotEnoughShares, TahoeError
+from tahoe.policy.register import Choice
 
 MEND_BYTES = 256 * 1024
 """Slots up to this size are read whole to bring up positions that have fallen behind."""
 
 TRIES_WITHOUT_RIVAL = 3
 """How often homes are asked that refuse, or don't answer, though nobody has changed anything."""
+
+TRIES_WHILE_TORN = 5
+"""How often a writer looks who finds that his rivals have left nothing whole."""
 
 VERSION_ONLY = Wanted(length=0, edges=True, writing=True)
 """What a writer asks for who may need nothing of the contents."""
@@ -44,6 +50,13 @@ async def remember(desk: SlotDesk, storage_index: bytes, holding: Holding) -> No
     holding.hearing.forget_all_but(holding.version)
     desk.memory.hold(storage_index, holding)
     await desk.memory.note(storage_index, holding.version)
+
+
+class _Written(NamedTuple):
+    """The last attempt: what will be in hand if it wins, and the segments that were coded for it."""
+
+    holding: Holding
+    texts: Mapping[int, SaltedText]
 
 
 class Change:
@@ -63,6 +76,7 @@ class Change:
         self._revise = revise
         self._wanted = wanted
         self._attempts: list[Verdict] = []
+        self._last: _Written | None = None
 
     async def run(self) -> VersionId:
         """Try until it stands; see ``Slots.modify``."""
@@ -112,12 +126,19 @@ class Change:
             if has_won:
                 return None
             revision = Revision.nothing(draft.version.shape)  # it is safe only in a version that a quorum has
+        return await self._write(draft, revision)
+
+    async def _write(self, draft: Draft, revision: Revision) -> Verdict:
+        """Code and write."""
         prepared = await draft.code(self._writer, revision)
         packing = Packing(self._desk, self._writer.reader, prepared.coded, draft.hearing)
         writing = Writing(self._desk, self._index, prepared.coded, draft.hearing)
-        verdict = await writing.send(await self._pack(packing, draft))
+        parcels = await self._pack(packing, draft)
+        successor = draft.successor(prepared, revision, writing.settling)
+        self._last = _Written(successor, prepared.texts)
+        verdict = await writing.send(parcels)
         if verdict.done:
-            await remember(self._desk, self._index, draft.successor(prepared, revision, writing.settling))
+            await remember(self._desk, self._index, successor)
         return verdict
 
     async def _pack(self, packing: Packing, draft: Draft) -> list[Parcel]:
@@ -161,8 +182,7 @@ class Change:
             NotEnoughServers: too few homes answer.
             NotEnoughShares, RolledBack: the version that counts can't be read.
         """
-        inquiry = Inquiry(self._desk, self._writer.reader, self._wanted)
-        choice = await inquiry.run()
+        inquiry, choice = await self._look()
         quorum = choice.version.shape.quorum
         if not inquiry.hearing.is_quorum_heard():
             heard = sum(home in inquiry.hearing.heard for home in choice.version.homes)
@@ -172,9 +192,44 @@ class Change:
             return Draft(self._desk, replace(held, hearing=inquiry.hearing), inquiry)
         return Draft(self._desk, Holding(choice.version, inquiry.hearing, (), b"", None), inquiry)
 
+    async def _look(self) -> tuple[Inquiry, Choice]:
+        """Find the version that counts. Of a wreck, what can be saved is written first."""
+        torn = 0
+        while True:
+            inquiry = Inquiry(self._desk, self._writer.reader, self._wanted)
+            try:
+                return inquiry, await inquiry.run()
+            except NotEnoughShares as error:
+                if self._can_salvage(inquiry.hearing):
+                    verdict = await self._salvage(inquiry)
+                    if verdict.done:
+                        continue
+                    self._attempts.append(verdict)
+                elif not isinstance(error, Torn) or torn >= TRIES_WHILE_TORN:
+                    raise
+                torn += 1
+                await self._pause()
+
+    def _can_salvage(self, hearing: Hearing) -> bool:
+        """Whether the last attempt holds all that may ever have been acknowledged, and may be written anew."""
+        if self._last is None or not hearing.is_quorum_heard():
+            return False
+        is_newest = self._last.holding.version.sequence >= hearing.highest_sequence()
+        return is_newest and len(self._attempts) < self._desk.terms().patience.tries
+
+    async def _salvage(self, inquiry: Inquiry) -> Verdict:
+        """Write the last attempt anew."""
+        assert self._last is not None, "there is something to be salvaged"
+        holding, texts = self._last
+        inquiry.lend(holding.version, texts)
+        draft = Draft(self._desk, replace(holding, hearing=inquiry.hearing), inquiry)
+        contents = holding.contents
+        whole = Revision.nothing(holding.version.shape) if contents is None else Revision.whole(contents)
+        return await self._write(draft, whole)
+
     async def _pause(self) -> None:
         patience = self._desk.terms().patience
-        longest = min(patience.longest_backoff, patience.backoff * 2 ** (len(self._attempts) - 1))
+        longest = min(patience.longest_backoff, patience.backoff * 2 ** max(0, len(self._attempts) - 1))
         await self._desk.ctx.sleep(longest * self._desk.ctx.rng.uniform(0.1, 1.0))
 
     def _judged(self, error: TahoeError) -> TahoeError:

@@ -82,7 +82,9 @@ class SlotFetch:
         """Fetch blocks of these segments; whether enough of all has come."""
         waiting = deque(self._stretches(segments))
         active: list[_Stretch] = []
-        timeout = self._desk.terms().patience.question
+        terms = self._desk.terms()
+        size = min(len(segments) * self._version.shape.segment_size, STRETCHES_AT_ONCE * terms.payload)
+        timeout = terms.patience.question_about(size)
         async with AskEach[tuple[_Stretch, Server], SlotRead](self._desk.ctx, timeout=timeout) as outcomes:
             while True:
                 active = [self._renewed(stretch) for stretch in active if self._lacking(stretch)]

@@ -46,6 +46,10 @@ class Superseded(TahoeError):
     """The version that is being read has been replaced meanwhile. Read anew."""
 
 
+class Torn(NotEnoughShares):
+    """Writers race, and of no version enough shares are left just now. One of them will win: look again a little later."""
+
+
 class Known(NamedTuple):
     """A version whose contents are known, and what is known of its block trees: enough to see what has changed since."""
 
@@ -130,7 +134,8 @@ class Inquiry:
             RolledBack: servers in quorum show an older version than was seen before.
         """
         self._seen = await self._desk.memory.newest(self._index)
-        async with AskEach[Server, SlotRead](self._ctx, timeout=self._patience.question) as outcomes:
+        timeout = self._patience.question_about(self._expected_bytes())
+        async with AskEach[Server, SlotRead](self._ctx, timeout=timeout) as outcomes:
             self._ask_first(outcomes)
             await self._listen(outcomes)
         choice = self._judge()
@@ -193,10 +198,12 @@ class Inquiry:
         return "; ".join(self._reasons.values())
 
     def _not_enough(self, version: SlotVersion | None) -> NotEnoughShares:
+        reasons = tuple(self._reasons.values())
         if version is None:
-            return NotEnoughShares(0, 1, tuple(self._reasons.values()))
+            return NotEnoughShares(0, 1, reasons)
         found = len(self.hearing.holders(version.identity))
-        return NotEnoughShares(found, version.shape.needed, tuple(self._reasons.values()))
+        is_torn = len(self.hearing.versions) > 1 and self.hearing.is_quorum_heard()
+        return (Torn if is_torn else NotEnoughShares)(found, version.shape.needed, reasons)
 
     # --- asking ---------------------------------------------------------------------------------------------
 
@@ -213,6 +220,17 @@ class Inquiry:
             needed = seen.shape.needed
         for place, server in enumerate(first):
             self._ask(outcomes, server, with_blocks=self._wanted.everywhere or place <= needed)
+
+    def _expected_bytes(self) -> int:
+        """How much the first questions bring, at most and roughly: on a slow line it takes its time."""
+        terms = self._desk.terms()
+        room = min(terms.payload, FIRST_ROOM)
+        if self._seen is None:
+            return room * (terms.needed + 1) if self._wanted.length else 0
+        shape = self._seen.shape
+        segments = len(shape.segments(self._wanted.offset, self._wanted.length))
+        homes = shape.total if self._wanted.everywhere else shape.needed + 1
+        return homes * min(room, segments * (shape.segment_size // shape.needed))
 
     def _ask_missing(self, outcomes: AskEach[Server, SlotRead]) -> None:
         """Homes that a version names and nobody has asked yet."""
@@ -294,6 +312,10 @@ class Inquiry:
     def texts_at_hand(self, version: SlotVersion) -> dict[int, SaltedText]:
         """Segments of a version that have been decoded."""
         return self._of(version).texts
+
+    def lend(self, version: SlotVersion, texts: Mapping[int, SaltedText]) -> None:
+        """These segments of a version are known already."""
+        self._of(version).texts |= texts
 
     async def texts(self, version: SlotVersion, segments: Iterable[int]) -> dict[int, SaltedText]:
         """Plaintext and salt of some segments of a version.

@@ -15,15 +15,15 @@ which nothing was heard may have been made.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from tahoe.actors.slotchanging import VERSION_ONLY, Change, Revise, remember
 from tahoe.actors.slotcoding import edge_of, has_edge
 from tahoe.actors.slotdraft import Draft, Revision
 from tahoe.actors.slotmemory import SMALL_CONTENTS, Hearing, Holding, SlotMemory
-from tahoe.actors.slotreading import ALL, Inquiry, Known, Superseded, Wanted
+from tahoe.actors.slotreading import ALL, Inquiry, Known, Superseded, Torn, Wanted
 from tahoe.actors.slotterms import SlotDesk, SlotPatience, SlotTerms
 from tahoe.actors.slotwriting import BLOCK_BYTES, Packing, Verdict, Writing
 from tahoe.codec.capability import SlotRead, SlotWrite
@@ -47,6 +47,8 @@ __all__ = [
     "Slots",
     "Turns",
 ]
+
+T = TypeVar("T")
 
 TRIES_TO_READ = 5
 """How often a reader begins anew because his version was replaced under his hands."""
@@ -187,11 +189,19 @@ class Slots:
             CorruptFile: whoever wrote the slot wrote nonsense.
         """
         reader = self._reader(capability)
-        for _ in range(TRIES_TO_READ):
+        return await self._persistently(lambda: self._read(reader, offset, ALL if length is None else length))
+
+    async def _persistently(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read, and do it again where writers came between."""
+        for tries in range(1, TRIES_TO_READ + 1):
             try:
-                return await self._read(reader, offset, ALL if length is None else length)
+                return await read()
             except Superseded:
                 continue
+            except Torn:
+                if tries == TRIES_TO_READ:
+                    raise
+                await self._ctx.sleep(self._desk.terms().patience.backoff * 2**tries)
         raise NotEnoughShares(0, self._desk.terms().needed, ("the slot changes faster than it can be read",))
 
     async def _read(self, reader: SlotReader, offset: int, length: int) -> SlotContents:
@@ -231,19 +241,17 @@ class Slots:
             NotEnoughShares, RolledBack, CorruptFile: as ``read``.
         """
         reader = self._reader(capability)
-        for _ in range(TRIES_TO_READ):
-            inquiry = Inquiry(self._desk, reader, Wanted.since(known))
-            choice = await inquiry.run()
-            if known is not None and known.version == choice.version:
-                return Look(known, choice.may_be_stale)
-            try:
-                contents = await inquiry.contents(choice.version, known)
-            except Superseded:
-                continue
-            trees = inquiry.trees(choice.version)
-            edges = {number: edge_of(tree) for number, tree in trees.items() if has_edge(tree)}
-            return Look(Known(choice.version, contents, edges), choice.may_be_stale)
-        raise NotEnoughShares(0, self._desk.terms().needed, ("the slot changes faster than it can be read",))
+        return await self._persistently(lambda: self._look(reader, known))
+
+    async def _look(self, reader: SlotReader, known: Known | None) -> Look:
+        inquiry = Inquiry(self._desk, reader, Wanted.since(known))
+        choice = await inquiry.run()
+        if known is not None and known.version == choice.version:
+            return Look(known, choice.may_be_stale)
+        contents = await inquiry.contents(choice.version, known)
+        trees = inquiry.trees(choice.version)
+        edges = {number: edge_of(tree) for number, tree in trees.items() if has_edge(tree)}
+        return Look(Known(choice.version, contents, edges), choice.may_be_stale)
 
     async def stream(self, capability: SlotRead | SlotWrite, offset: int = 0, length: int | None = None) -> SlotStream:
         """The same, piece by piece and of one version, for what is too large to be held.

@@ -16,6 +16,15 @@ FILE_SEGMENT: int = 32 * 1024
 """Default segment of mutable files. Smaller ones make small changes cheap, larger ones large reads."""
 
 
+def tearproof(needed: int, total: int) -> int:
+    """The k for slots of so many shares, where files have this k: as large, but never more than half of the shares.
+
+    A writer who dies in the middle leaves two versions behind, each in some of the shares. As long as N is at least
+    2k - 1, one of the two is whole.
+    """
+    return min(needed, (total + 1) // 2)
+
+
 @dataclass(frozen=True, slots=True)
 class SlotPatience:
     """How long stories of slots wait, in seconds.
@@ -29,6 +38,7 @@ class SlotPatience:
         longest_backoff: and grows no longer than this.
         tries: how often a writer tries.
         mending: how long a writer goes on without looking after positions that have fallen behind.
+        slowest_rate: bytes per second of the slowest line that is waited for: what is large may take longer.
     """
 
     question: float = 10.0
@@ -39,6 +49,15 @@ class SlotPatience:
     longest_backoff: float = 2.0
     tries: int = 12
     mending: float = 60.0
+    slowest_rate: float = 10_000.0
+
+    def question_about(self, size: int) -> float:
+        """How long to wait for an answer while so many bytes are asked for."""
+        return self.question + size / self.slowest_rate
+
+    def write_of(self, size: int) -> float:
+        """How long to wait for a server to take a version while so many bytes are sent."""
+        return self.write + size / self.slowest_rate
 
 
 @dataclass(frozen=True, slots=True)

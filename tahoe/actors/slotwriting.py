@@ -185,7 +185,8 @@ class Writing:
         self._check(parcels, errands)
         self._unknown = {place: None for errand in errands for place in errand.key.places}
         decided = self._desk.ctx.queue()
-        self._desk.ctx.spawn(self._run(errands, decided))
+        timeout = self._desk.terms().patience.write_of(sum(parcel.weight for parcel in parcels))
+        self._desk.ctx.spawn(self._run(errands, decided, timeout))
         verdict: Verdict = await decided.get()
         return verdict
 
@@ -219,11 +220,13 @@ class Writing:
 
     # --- the ballot -----------------------------------------------------------------------------------------
 
-    async def _run(self, errands: Sequence[Errand[Batch, SlotWritten]], decided: Queue[Verdict]) -> None:
+    async def _run(
+        self, errands: Sequence[Errand[Batch, SlotWritten]], decided: Queue[Verdict], timeout: float
+    ) -> None:
         """Take outcomes until none is due; tell as soon as it is decided."""
         patience = self._desk.terms().patience
         told = False
-        async with AskEach(self._desk.ctx, errands, timeout=patience.write) as outcomes:
+        async with AskEach(self._desk.ctx, errands, timeout=timeout) as outcomes:
             while len(outcomes):
                 is_lost = self._ballot.is_lost and not self._ballot.is_done
                 try:
