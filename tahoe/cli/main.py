@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "stop": Entry("tahoe.cli.background:stop", "Stop nodes."),
     "restart": Entry("tahoe.cli.background:restart", "Stop nodes and start them again."),
     "status": Entry("tahoe.cli.status:status", "Show a node's state, and what a doctor would say."),
+    "webopen": Entry("tahoe.cli.webopen:webopen", "Open the node's pages in a browser."),
     "broker": Entry("tahoe.cli.broker:broker", "A broker to start with."),
     "put": Entry("tahoe.cli.transfer:put", "Store a file; prints its capability."),
     "get": Entry("tahoe.cli.transfer:get", "Fetch a file by its capability."),

@@ -15,11 +15,22 @@ if TYPE_CHECKING:
 
 
 async def invite(call: Call) -> ASGIApp:
-    """Give a code that lets one browser in, once, within a minute; and the host name under which it counts."""
+    """Give an address that lets one browser in, once, within a minute."""
     guard = call.services.guard
     if not guard.has_token(call.scope):
         raise WebError(403, "only who has the node's token can let a browser in")
-    return json_answer({"code": guard.sessions.invite(), "host": guard.sessions.host, "seconds": CODE_SECONDS}, 201)
+    code = guard.sessions.invite()
+    return json_answer({"url": f"{_own_origin(call)}/session?code={code}", "seconds": CODE_SECONDS}, 201)
+
+
+def _own_origin(call: Call) -> str:
+    """Return the gateway's origin under a name that is nobody else's, on the port that this request came to."""
+    asked = call.headers.get("host", "")
+    if call.services.guard.is_own_host(call.scope):
+        return f"{call.scope['scheme']}://{asked}"
+    _, colon, port = asked.rpartition(":")
+    own = call.services.guard.sessions.host
+    return f"{call.scope['scheme']}://{own}{colon}{port}" if port.isdigit() else f"{call.scope['scheme']}://{own}"
 
 
 async def enter(call: Call) -> ASGIApp:

@@ -51,7 +51,7 @@ async def upload(call: Call) -> ASGIApp:
     files = [await landing.take(part, wanted) async for part in file_parts(call)]
     if not files:
         raise WebError(400, "the form has no file in it")
-    if len(files) == 1 and "json" not in call.headers.get("accept", ""):
+    if len(files) == 1 and "application/json" not in call.headers.get("accept", ""):
         return text_answer(files[0].kept.capability, 201)
     told = [{"path": file.path, "cap": str(file.kept.capability), "new": file.kept.is_new} for file in files]
     return json_answer({"files": told}, 201)

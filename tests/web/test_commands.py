@@ -118,3 +118,13 @@ def test_no_gateway_says_how_to_start_one(tahoe, gateway, tmp_path):
     get = tahoe("get", "URI:LIT:")
     assert get.returncode == 1
     assert b"tahoe start" in get.stderr
+
+
+def test_webopen_lets_one_browser_in(tahoe, gateway):
+    opened = tahoe("webopen", "--print")
+    assert opened.returncode == 0, opened.stderr
+    address, slash, path = opened.stdout.decode().strip().removeprefix("http://").partition("/")
+    assert address.endswith(f".localhost:{gateway.port}")
+    entered = gateway.request("GET", slash + path, token=None, Host=address)
+    assert (entered.status, entered.headers["location"]) == (303, "/")
+    assert gateway.request("GET", slash + path, token=None, Host=address).status == 403

@@ -25,24 +25,31 @@ def own(gateway) -> str:
     return f"{gateway.services.guard.sessions.host}:{gateway.port}"
 
 
+def invited(gateway) -> str:
+    """A code that lets a browser in."""
+    url = json.loads(gateway.request("POST", "/session").body)["url"]
+    address, _, code = url.partition("/session?code=")
+    assert address == f"http://{gateway.services.guard.sessions.host}:{gateway.port}"
+    return code
+
+
 @pytest.fixture
 def cookie(gateway, own) -> str:
-    code = json.loads(gateway.request("POST", "/session").body)["code"]
-    entered = gateway.request("GET", f"/session?code={code}", token=None, Host=own)
+    entered = gateway.request("GET", f"/session?code={invited(gateway)}", token=None, Host=own)
     assert (entered.status, entered.headers["location"]) == (303, "/")
     return entered.headers["set-cookie"].partition(";")[0]
 
 
 def test_a_code_lets_one_browser_in_once(gateway, own, cookie):
     assert gateway.request("GET", "/status", token=None, Host=own, Cookie=cookie).status == 200
-    code = json.loads(gateway.request("POST", "/session").body)["code"]
+    code = invited(gateway)
     assert gateway.request("GET", f"/session?code={code}", token=None, Host=own).status == 303
     assert gateway.request("GET", f"/session?code={code}", token=None, Host=own).status == 403
     assert gateway.request("GET", "/session?code=guessed", token=None, Host=own).status == 403
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(gateway, own):
-    code = json.loads(gateway.request("POST", "/session").body)["code"]
+    code = invited(gateway)
     cookie = gateway.request("GET", f"/session?code={code}", token=None, Host=own).headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
@@ -58,7 +65,7 @@ def test_a_session_does_not_let_others_in(gateway, own, cookie):
 def test_a_cookie_counts_only_under_the_nodes_own_name(gateway, cookie):
     for host in ("localhost", "127.0.0.1"):
         assert gateway.request("GET", "/status", token=None, Host=host, Cookie=cookie).status == 401
-        code = json.loads(gateway.request("POST", "/session").body)["code"]
+        code = invited(gateway)
         assert gateway.request("GET", f"/session?code={code}", token=None, Host=host).status == 421
 
 
