@@ -135,6 +135,11 @@ class Endpoint:
         peer = self._peers.get(node)
         return peer.round_trip if peer is not None else None
 
+    def heard(self, node: NodeId) -> float | None:
+        """When a node was last heard, on the clock of ``now``; None if it was not, or is forgotten since."""
+        peer = self._peers.get(node)
+        return peer.heard if peer is not None else None
+
     def _shake_hands(self, now: float, sender: NodeId, first: int, label: int, packet: Any) -> None:
         peer = self._peers.get(sender)
         if first == HELLO:

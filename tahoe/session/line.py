@@ -103,6 +103,11 @@ class Line:
         self.level = desk.ladder.first
         self._band = desk.ladder.band(self.level)
 
+    @property
+    def heard(self) -> float | None:
+        """When something last came by the present session, in the seconds of the clock; None: never."""
+        return None if self._heard < 0 else self._heard
+
     # --- what subclasses add ---------------------------------------------------------------------------------
 
     def launch(self, now: float, session: Session, parcel: Any) -> bool:
