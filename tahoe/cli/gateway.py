@@ -85,7 +85,7 @@ class Gateway:
             GatewayError: the gateway answers an error.
             ClickException: it can't be reached.
         """
-        response = self._exchange(method, path, body, {**self._introduction(), **(headers or {})})
+        response = self._exchange(method, path, body, headers or {})
         if response.status < 400:
             return response
         message, kind = _explain(response)
@@ -108,6 +108,7 @@ class Gateway:
         repeatable = body is None or isinstance(body, bytes)
         kept = self._own.idle() if repeatable else None
         connection = kept or self._connect()
+        headers = {**self._introduction(), **headers}
         try:
             try:
                 return self._own.ask(connection, method, path, body, headers)
