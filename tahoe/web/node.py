@@ -14,6 +14,7 @@ from tahoe.protocol import CLIENT
 from tahoe.web.app import Gateway
 from tahoe.web.guard import Guard
 from tahoe.web.jobs import JobBoard
+from tahoe.web.pages import page_routes
 from tahoe.web.serve import URL_FILE, GatewayServer, Tls, listen
 from tahoe.web.services import Keeping, Services
 from tahoe.web.sessions import Sessions, new_host_name
@@ -61,7 +62,7 @@ async def start_gateway(running: Incarnation) -> GatewayCompanion:
     convergence = await asyncio.to_thread(load_secret, papers.directory.convergence)
     keeping = Keeping(convergence, papers.directory.path)
     services = Services(client, keeping, guard, StatusOf(running), JobBoard(running.log))
-    gateway = Gateway(services, running.log)
+    gateway = Gateway(services, running.log, page_routes(services))
     companion = GatewayCompanion(services, _servers(gateway, papers.directory, papers.config.client))
     await companion.start()
     running.log.info("the gateway listens", url=companion.url)

@@ -1,0 +1,51 @@
+"""What a file is, to people: judged by its name alone, since nobody opens ten thousand files to list them."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import Final
+
+TEXT_TYPES: Final = frozenset(
+    {"application/json", "application/xml", "application/toml", "application/x-sh", "application/yaml"}
+)
+TEXT_SUFFIXES: Final = (
+    ".md",
+    ".toml",
+    ".yaml",
+    ".yml",
+    ".ini",
+    ".log",
+    ".rst",
+    ".cfg",
+    ".py",
+    ".rs",
+    ".c",
+    ".h",
+    ".go",
+    ".sh",
+)
+_FAMILIES: Final = ("image", "audio", "video", "text")
+
+
+def media_type(name: str) -> str:
+    """Return the media type that a name promises; ``application/octet-stream`` if none."""
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def family(name: str) -> str:
+    """Return what kind of file this seems to be: text, image, audio, video, pdf or file."""
+    kind = media_type(name)
+    if kind == "application/pdf":
+        return "pdf"
+    if kind in TEXT_TYPES or name.lower().endswith(TEXT_SUFFIXES):
+        return "text"
+    first = kind.partition("/")[0]
+    return first if first in _FAMILIES else "file"
+
+
+def spoken(name: str) -> str:
+    """Return the kind in words, for a column of a list."""
+    chosen = family(name)
+    suffix = name.rpartition(".")[2] if "." in name.strip(".") else ""
+    ending = f" ({suffix.lower()})" if 0 < len(suffix) <= 5 and chosen != "pdf" else ""
+    return {"pdf": "PDF"}.get(chosen, chosen) + ending

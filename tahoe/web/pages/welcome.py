@@ -1,0 +1,106 @@
+"""The welcome page: how the grid is, in one sentence; then who is in it, and where one's files are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tahoe.web.pages import words
+
+
+class Alarm(NamedTuple):
+    """Something a person should know. ``level`` is good, warn or bad."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """What the welcome page tells.
+
+    Args:
+        level: how the grid is: good, warn or bad.
+        headline: the same in a few words.
+        sentence: and in a few more.
+        alarms: what else there is to know.
+        servers: a row each, those in reach first.
+    """
+
+    level: str
+    headline: str
+    sentence: str
+    alarms: Sequence[Alarm]
+    servers: Sequence[Mapping[str, Any]]
+
+
+def welcome(status: Mapping[str, Any]) -> Welcome:
+    """Return what the page tells of a node's state (the dictionary of ``tahoe/web/status.py``)."""
+    servers = sorted(status["servers"], key=lambda server: (server["online"] is not True, server["nickname"].lower()))
+    state = _state_of(status, sum(server["online"] is True for server in servers), len(servers))
+    return Welcome(*state, _alarms(status), [_row(server) for server in servers])
+
+
+def _state_of(status: Mapping[str, Any], online: int, known: int) -> tuple[str, str, str]:
+    """Say what can be done now: a level, a headline, a sentence."""
+    if not any(broker["connected"] for broker in status["brokers"]):
+        return "bad", "The grid is out of reach", "No broker answers. Nothing can be stored or read until one does."
+    encoding = status["grid"]["encoding"]
+    if encoding is None:
+        text = "The grid's encoding parameters are not known yet, so nothing can be stored."
+        return "warn", "Waiting for the grid", text
+    if not known:
+        return "warn", "No servers yet", "Nobody offers space on this grid, as far as this node knows."
+    return _reach_of(encoding[0], encoding[1], online, known)
+
+
+def _reach_of(needed: int, happy: int, online: int, known: int) -> tuple[str, str, str]:
+    """Say what so many servers are good for. A file of happiness h survives any h - k servers, whichever they are."""
+    away, servers = known - online, words.many(known, "server")
+    if online < needed:
+        text = f"{words.many(online, 'server')} of {known} can be reached, and any file needs {needed}."
+        return "bad", "Files can't be read now", text
+    if online < happy:
+        text = f"{away} of {servers} unreachable; storing needs {happy}, reading {needed}."
+        return "warn", "Files can be read, but not stored", text
+    if away > happy - needed:
+        return (
+            "warn",
+            "Many servers are away",
+            f"{away} of {servers} unreachable; some files may be unreadable meanwhile.",
+        )
+    if away:
+        return "good", "The grid is well", f"{away} of {servers} unreachable; everything still readable."
+    return "good", "All is well", f"All {servers} can be reached. Any {needed} of a file's shares give it back."
+
+
+def _alarms(status: Mapping[str, Any]) -> list[Alarm]:
+    found = []
+    if status["grid"]["problem"]:
+        found.append(Alarm("warn", status["grid"]["problem"]))
+    introducers = status["introducers"]
+    if introducers and not any(each["connected"] for each in introducers):
+        text = "No introducer answers. Servers known from before stay usable; new ones are not heard of."
+        found.append(Alarm("warn", text))
+    storage = status["storage"]
+    if storage and storage["corrupt"]:
+        text = (
+            f"{words.many(storage['corrupt'], 'share')} kept here failed the check. The owner's repair replaces them."
+        )
+        found.append(Alarm("warn", text))
+    if storage and not storage["accepts"]:
+        found.append(Alarm("warn", "This node's store takes no new shares: its disk, or its limit, is full."))
+    if status["failures"]:
+        text = f"{words.many(status['failures'], 'task')} of this node failed. Its logs/node.log says more."
+        found.append(Alarm("bad", text))
+    return found
+
+
+def _row(server: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what is drawn: the lamp with its word, and how much of the space is used."""
+    lamp, word = {True: ("good", "connected"), False: ("bad", "away")}.get(server["online"], ("unknown", "not known"))
+    capacity, available = server["capacity"], server["available"]
+    used = None if not capacity else round(100 * (1 - min(available, capacity) / capacity), 1)
+    shown = {"heard": None, "round_trip": None, **server}
+    return shown | {"lamp": lamp, "word": word, "used": used}
