@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
-from tahoe.web import about, directories, doors, files, forms, kinds, measures, roots, trees, zips
+from tahoe.web import about, checks, directories, doors, files, forms, kinds, measures, roots, trees, zips
 from tahoe.web.calls import Endpoint
 
 
@@ -85,6 +85,8 @@ TO_OTHER: Final = Parameter("to_name", "its name there; without it, the same")
 TO_DIRECTORY: Final = Parameter("to_dir", "CAP[/path] or root:NAME[/path] of the other directory")
 CAP_TO_FIND: Final = Parameter("uri", "a capability", required=True)
 CODE: Final = Parameter("code", "from POST /session", required=True)
+VERIFY: Final = Parameter("verify", "look at every byte of every share", ("true", "false"))
+ADD_LEASE: Final = Parameter("add-lease", "add this node's lease to what is found, or renew it", ("true", "false"))
 ASK_VDRIVES: Final = Parameter("refresh", "ask the vdrives first", ("true", "false"))
 
 TABLE: Final[tuple[Row, ...]] = (
@@ -102,6 +104,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("GET", PLACE, "deep-stats", trees.deep_statistics, _CAP),
     Row("GET", PLACE, "deep-size", trees.deep_size, _CAP),
     *(Row("POST", PLACE, f"start-{kind}", kinds.starter(kind), _NODE) for kind in kinds.JOB_KINDS),
+    *(Row("POST", PLACE, f"start-{kind}", checks.starter(kind), _NODE, (VERIFY, ADD_LEASE)) for kind in checks.KINDS),
     Row("GET", "/jobs", "", kinds.list_jobs, _NODE),
     Row("GET", "/jobs/{job}", "", kinds.show_job, _NODE),
     Row("DELETE", "/jobs/{job}", "", kinds.cancel_job, _NODE),
