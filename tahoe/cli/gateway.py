@@ -168,6 +168,8 @@ class Gateway:
         try:
             return "" if path is None else path.read_text().strip()
         except OSError as error:
+            if not self._url:
+                self._local_url()  # says so where there is no node at all
             raise click.ClickException(f"can't read the gateway's token from {path}: {error.strerror}") from error
 
     def _unreachable(self, connection: http.client.HTTPConnection, error: Exception) -> str:
