@@ -187,5 +187,5 @@ class Membership(Actor):
 
 @lru_cache(maxsize=4096)  # the clients of a simulated grid, or of one process, keep each server once
 def _server(announcement: Announcement) -> Server:
-    node = announcement.node
-    return Server(node, announcement.nickname, public_key_of(node), lease_seed_of(node), announcement.location)
+    node, seeds = announcement.node, (public_key_of(announcement.node), lease_seed_of(announcement.node))
+    return Server(node, announcement.nickname, *seeds, announcement.location, announcement.leaving)

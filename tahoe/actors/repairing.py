@@ -15,7 +15,7 @@ Nothing is decrypted and nothing is decided about the file: what comes out is wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
@@ -87,10 +87,17 @@ NOTHING_DONE = RepairOutcome(attempted=False, made={}, replaced=(), pushed=0, tr
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is known of a file before it is repaired: what servers hold, and which shares of it are known to be corrupt."""
+    """What is known of a file before it is repaired.
+
+    Args:
+        holdings: what servers hold.
+        flaws: shares of it that are known to be corrupt, and why.
+        presumed: shares thought to be on servers that are only away for a while; they are not made.
+    """
 
     holdings: Holdings
     flaws: Mapping[tuple[NodeId, int], str] = field(default_factory=dict)
+    presumed: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +167,10 @@ async def repair_file(
         progress: called with bytes of the file done and bytes in all.
     """
     health = file_health(capability, findings.holdings, findings.flaws)
-    if not health.missing:
+    missing = tuple(number for number in health.missing if number not in findings.presumed)
+    if not missing:
         return NOTHING_DONE
-    story = _Repair(desk, capability, findings, health)
+    story = _Repair(desk, capability, findings, missing)
     try:
         return await story.run(progress)
     except TahoeError as error:
@@ -172,13 +180,15 @@ async def repair_file(
 class _Repair:
     """One repair under way."""
 
-    def __init__(self, desk: KeepingDesk, capability: ImmutableVerify, findings: Findings, health: Health) -> None:
+    def __init__(
+        self, desk: KeepingDesk, capability: ImmutableVerify, findings: Findings, missing: tuple[int, ...]
+    ) -> None:
         self._desk = desk
         self._ctx = desk.ctx
         self._capability = capability
         self._holdings = findings.holdings
         self._flaws = findings.flaws
-        self._missing = health.missing
+        self._missing = missing
         self._sites = {server.node: server for server in permuted(desk.servers(), capability.storage_index)}
 
     async def run(self, progress: Callable[[int, int], None]) -> RepairOutcome:
@@ -207,7 +217,8 @@ class _Repair:
         claims = self._holdings.claims(capability.storage_index)
         for site in takers:
             facts = [self._as_claim(site.node, each) for each in claims[site.node]]
-            placing.placement.learn(Answered(site.node, facts, self._holdings.accepts.get(site.node, 0)))
+            accepts = 0 if site.leaving else self._holdings.accepts.get(site.node, 0)
+            placing.placement.learn(Answered(site.node, facts, accepts))
         return placing
 
     def _as_claim(self, node: NodeId, facts: ShareFacts) -> ShareFacts:

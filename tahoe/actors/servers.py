@@ -20,6 +20,7 @@ class Server:
         permutation_seed: its place in every file's order derives from this (a node's public key).
         lease_seed: 20 bytes; lease secrets are made for it.
         location: ``site/rack/host``, its failure domain; may be empty.
+        leaving: it announces that it is going to leave: what it has is read, and nothing is put there.
     """
 
     node: NodeId
@@ -27,6 +28,7 @@ class Server:
     permutation_seed: bytes
     lease_seed: bytes
     location: str = ""
+    leaving: bool = False
 
     @property
     def address(self) -> Address:

@@ -48,6 +48,7 @@ class SlotFindings:
         flaws: shares that fail, and why.
         silent: who did not answer, and why.
         responding: who did.
+        presumed: shares thought to be on servers that are only away for a while; they are not copied.
     """
 
     hearing: Hearing = field(default_factory=Hearing)
@@ -56,6 +57,7 @@ class SlotFindings:
     flaws: dict[tuple[NodeId, int], str] = field(default_factory=dict)
     silent: dict[NodeId, str] = field(default_factory=dict)
     responding: dict[NodeId, None] = field(default_factory=dict)
+    presumed: tuple[int, ...] = ()
 
     def take(self, server: Server, answer: SlotRead, proven: Sequence[ProvenShare]) -> None:
         """A server has shown its shares."""

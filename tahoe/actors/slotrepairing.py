@@ -76,8 +76,10 @@ def plan_fillings(version: SlotVersion, findings: SlotFindings, servers: Sequenc
             server = by_home.get(place.home)
             if server is not None:
                 fillings.extend(_filling_of(version, findings, server, place.number))
-    covered = dict.fromkeys([*findings.holders(version.identity), *(each.number for each in fillings)])
-    return [*fillings, *_copies(version, findings, list(by_home.values()), covered)]
+    filled = [each.number for each in fillings]
+    covered = dict.fromkeys([*findings.holders(version.identity), *filled, *findings.presumed])
+    takers = [server for server in by_home.values() if not server.leaving]
+    return [*fillings, *_copies(version, findings, takers, covered)]
 
 
 def _filling_of(version: SlotVersion, findings: SlotFindings, server: Server, number: int) -> Iterable[Filling]:
@@ -275,7 +277,8 @@ class _Filler:
 
     def _elsewhere(self, denied: Sequence[Filling]) -> list[Filling]:
         """Copies of these shares where there is none."""
-        servers = [server for server in self._desk.servers() if server.node in self._findings.responding]
+        known = self._findings.responding
+        servers = [server for server in self._desk.servers() if server.node in known and not server.leaving]
         numbers = dict.fromkeys(each.number for each in denied)
         covered = dict.fromkeys(number for number in range(self._version.shape.total) if number not in numbers)
         return list(_copies(self._version, self._findings, servers, covered))

@@ -310,12 +310,13 @@ class _Upload:
         """The servers to deal with. Most of a large grid never comes into question, so presence is asked for late."""
         choose, total = self._order.policy.shortlist, self._order.encoding.total
         chosen = choose(self._servers, storage_index, total)
-        if any(self._is_gone(site) for site in chosen):
-            chosen = choose([site for site in self._servers if not self._is_gone(site)], storage_index, total)
+        if any(self._is_no_home(site) for site in chosen):
+            chosen = choose([site for site in self._servers if not self._is_no_home(site)], storage_index, total)
         return chosen
 
-    def _is_gone(self, site: Server) -> bool:
-        return self._ctx.presence(site.node) is False
+    def _is_no_home(self, site: Server) -> bool:
+        """Whether it is gone, or about to leave."""
+        return site.leaving or self._ctx.presence(site.node) is False
 
     def _offers(self, placement: Placement) -> dict[NodeId, tuple[int, ...]]:
         """What to offer to whom, as long as it can make the file happy."""
