@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from pathlib import Path
 from typing import Final, TextIO
-from urllib.parse import quote
 
 import click
 
@@ -15,10 +14,11 @@ from tahoe.cli.backuproot import BackupRoot
 from tahoe.cli.backupsnapshot import Snapshot, Tally
 from tahoe.cli.backuptree import VERSION_CONTROL, Exclusion, look, place_of
 from tahoe.cli.errands import Errands
-from tahoe.cli.gateway import Gateway, gateway_options
+from tahoe.cli.gateway import Gateway, with_gateway
+from tahoe.cli.locations import Locations
 from tahoe.cli.names import shown
 from tahoe.cli.progress import progress
-from tahoe.cli.values import human_size
+from tahoe.cli.values import CapabilityText, human_size
 
 JOBS: Final = 8
 NAMED_AT_MOST: Final = 20
@@ -27,7 +27,7 @@ NAMED_AT_MOST: Final = 20
 
 @click.command()
 @click.argument("source", type=click.Path(exists=True, file_okay=False))
-@click.argument("destination", metavar="DEST")
+@click.argument("destination", metavar="DEST", type=CapabilityText())
 @click.option(
     "--exclude",
     "patterns",
@@ -45,17 +45,15 @@ NAMED_AT_MOST: Final = 20
     type=click.Path(dir_okay=False, path_type=Path),
     help="What is known to have been sent. Default: private/backup.sqlite of the node.",
 )
-@gateway_options
+@with_gateway
 def backup(  # noqa: PLR0913, PLR0917  # a command has as many parameters as its user has options
+    gateway: Gateway,
     source: str,
     destination: str,
     patterns: tuple[str, ...],
     exclude_from: TextIO | None,
     jobs: int,
     database: Path | None,
-    node_directory: Path | None,
-    node_url: str | None,
-    token_file: Path | None,
     *,
     exclude_vcs: bool,
 ) -> None:
@@ -66,7 +64,6 @@ def backup(  # noqa: PLR0913, PLR0917  # a command has as many parameters as its
 
     Fails if there was something that could not be read; what could be is saved all the same.
     """
-    gateway = Gateway(node_directory, node_url, token_file)
     if exclude_from is not None:
         patterns += tuple(line.strip() for line in exclude_from if line.strip())
     exclusion = Exclusion(
@@ -74,7 +71,7 @@ def backup(  # noqa: PLR0913, PLR0917  # a command has as many parameters as its
         patterns + (VERSION_CONTROL if exclude_vcs else ()),
         place_of(gateway.directory),
     )
-    root = BackupRoot.open(gateway, location_of(destination))
+    root = BackupRoot.open(gateway, Locations(gateway.directory).find(destination).url)
     path = database or gateway.directory / "private" / "backup.sqlite"
     found = look(exclusion.root)
     with (
@@ -115,14 +112,3 @@ def name_some(things: list[tuple[str, str]], what: str) -> None:
         click.echo(f"{what}: {shown(path)} ({reason})", err=True)
     if len(things) > NAMED_AT_MOST:
         click.echo(f"{what}: {len(things) - NAMED_AT_MOST} more", err=True)
-
-
-def location_of(text: str) -> str:
-    """Return the path of a URL that a place in the grid has: ``CAP/path`` or ``ROOT:path``."""
-    if text.startswith("URI:"):
-        start, _, path = text.partition("/")
-        start = f"/uri/{start}"
-    else:
-        root, _, path = text.partition(":")
-        start = f"/vdrive/{root}"
-    return "/".join([start, *(quote(name, safe="") for name in path.split("/") if name)])

@@ -6,31 +6,23 @@ from pathlib import Path
 
 import click
 
-from tahoe.cli.backup import JOBS, location_of, name_some
+from tahoe.cli.backup import JOBS, name_some
 from tahoe.cli.errands import Errands
-from tahoe.cli.gateway import Gateway, gateway_options
+from tahoe.cli.gateway import Gateway, with_gateway
+from tahoe.cli.locations import Locations
 from tahoe.cli.progress import progress
 from tahoe.cli.restoresnapshot import Restoration, Restored
 from tahoe.cli.restoretarget import Target
-from tahoe.cli.values import human_size
+from tahoe.cli.values import CapabilityText, human_size
 
 
 @click.command()
-@click.argument("snapshot")
+@click.argument("snapshot", type=CapabilityText())
 @click.argument("target", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace files that are there, and give directories their old modes.")
 @click.option("--jobs", default=JOBS, show_default=True, type=click.IntRange(1, 64), help="Files under way at once.")
-@gateway_options
-def restore(  # noqa: PLR0913  # a command has as many parameters as its user has options
-    snapshot: str,
-    target: Path,
-    jobs: int,
-    node_directory: Path | None,
-    node_url: str | None,
-    token_file: Path | None,
-    *,
-    overwrite: bool,
-) -> None:
+@with_gateway
+def restore(gateway: Gateway, snapshot: str, target: Path, jobs: int, *, overwrite: bool) -> None:
     """Bring SNAPSHOT (such as backups:Latest) back into the directory TARGET, with times and modes.
 
     What is in TARGET already stays as it is and is named, unless it is what the snapshot has; so a restoration that was
@@ -38,10 +30,9 @@ def restore(  # noqa: PLR0913  # a command has as many parameters as its user ha
 
     Fails if something could not be brought back.
     """
-    gateway = Gateway(node_directory, node_url, token_file)
     with Errands(jobs) as errands, progress("restore", None) as advance:
         restoration = Restoration(gateway, Target(target, overwrite=overwrite), errands, advance)
-        restoration.run(location_of(snapshot))
+        restoration.run(Locations(gateway.directory).find(snapshot).url)
     _tell(restoration.outcome)
 
 

