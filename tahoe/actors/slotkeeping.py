@@ -93,6 +93,7 @@ def write_slot(store: SlotStore, request: WriteSlot, now: float) -> SlotWritten:
     """
     offer = _Offer(request)
     with store.lock(request.storage_index):
+        store.restore(request.storage_index)  # or else what is in the trash would stand beside what is written
         verdicts = [offer.judge(store, share) for share in request.shares]
         changes = {verdict.number: verdict.change for verdict in verdicts if verdict.change is not None}
         if changes:

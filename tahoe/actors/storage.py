@@ -227,7 +227,9 @@ class StorageServer(Actor):
         count = 0
         for wanted in request.leases:
             for store in (self.store, self.slots):
-                count += await self.ctx.compute(store.cancel_lease, wanted.storage_index, wanted.lease.cancel_secret)
+                count += await self.ctx.compute(
+                    store.cancel_lease, wanted.storage_index, wanted.lease.cancel_secret, self.ctx.wall_time()
+                )
         return LeasesCancelled(count)
 
     @handles(AdviseCorrupt)

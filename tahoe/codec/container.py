@@ -34,6 +34,7 @@ LEASE_PERIOD: Final = 31 * 24 * 60 * 60  # seconds
 WRITTEN_VERSION: Final = 2
 UPLOAD_OWNER: Final = 0  # of leases that an allocation brings
 LATER_OWNER: Final = 1  # of leases that are added afterwards
+RELEASED_OWNER: Final = 2**32 - 1  # of the record that stays when the last lease is cancelled; it is nobody's
 
 _HEADER: Final = struct.Struct(">LLL")
 _LEASE: Final = struct.Struct(">L32s32sL")
@@ -69,7 +70,7 @@ class Lease:
     """One lease record as it is stored.
 
     Args:
-        owner: :data:`UPLOAD_OWNER` or :data:`LATER_OWNER`.
+        owner: the number of an account; :data:`UPLOAD_OWNER` and :data:`LATER_OWNER` are nobody's.
         renew: the renewal secret, hashed in version 2.
         cancel: the cancel secret, hashed in version 2.
         expires: seconds since the epoch.
@@ -89,6 +90,17 @@ class Lease:
     def pack(self) -> bytes:
         """Return the record's 72 bytes."""
         return _LEASE.pack(self.owner, self.renew, self.cancel, self.expires)
+
+
+def released(now: int) -> Lease:
+    """The record of a share that nobody has leased since ``now`` (seconds since the epoch). No secret fits it."""
+    return Lease(RELEASED_OWNER, bytes(_SECRET_SIZE), bytes(_SECRET_SIZE), min(now, _MAX_FIELD))
+
+
+def renewed(present: Lease, wanted: Lease) -> Lease:
+    """A lease after its renewal: it never ends earlier than before, and what was nobody's becomes somebody's."""
+    owner = wanted.owner if present.owner <= LATER_OWNER < wanted.owner else present.owner
+    return replace(present, owner=owner, expires=max(present.expires, wanted.expires))
 
 
 def stored_secret(version: int, secret: bytes) -> bytes:
@@ -146,11 +158,14 @@ class Container:
         return Write(0, header), Write(self._lease_offset(0), _packed(self.leases))
 
     def add_or_renew(self, secrets: LeaseSecrets, expires: float, *, owner: int = LATER_OWNER) -> Change:
-        """Add a lease, or move the expiry of the one with the same renewal secret forward (never back)."""
+        """Add a lease, or move the expiry of the one with the same renewal secret forward (never back).
+
+        One that was nobody's becomes the owner's who renews it.
+        """
         lease = Lease.of(secrets, expires, owner=owner, version=self.version)
         for position, present in enumerate(self.leases):
             if hmac.compare_digest(present.renew, lease.renew):
-                return self._renew(position, lease.expires)
+                return self._renew(position, renewed(present, lease))
         count = len(self.leases)
         instructions = (Write(self._lease_offset(count), lease.pack()), _write_count(count + 1))
         return Change(replace(self, leases=(*self.leases, lease)), instructions)
@@ -167,17 +182,32 @@ class Container:
             raise LookupError("no lease has this cancel secret")
         return change
 
+    def release(self, secret: bytes, now: int) -> Change:
+        """Remove the lease with this cancel secret; if it was the last, the share stays and is nobody's since ``now``.
+
+        Raises:
+            LookupError: there is none.
+        """
+        stored = stored_secret(self.version, secret)
+        others = tuple(lease for lease in self.leases if not hmac.compare_digest(lease.cancel, stored))
+        if others == self.leases:
+            raise LookupError("no lease has this cancel secret")
+        leases = tuple(lease for lease in others if lease.owner != RELEASED_OWNER) or (released(now),)
+        return self._shrink(leases)
+
     def expire(self, now: float) -> Change:
         """Remove the leases that have run out."""
         return self._keep(lambda lease: lease.expires > now)
 
-    def _renew(self, position: int, expires: int) -> Change:
-        lease = self.leases[position]
-        if expires <= lease.expires:
-            return Change(self, ())
-        leases = (*self.leases[:position], replace(lease, expires=expires), *self.leases[position + 1 :])
-        offset = self._lease_offset(position) + _EXPIRES_OFFSET
-        return Change(replace(self, leases=leases), (Write(offset, _COUNT.pack(expires)),))
+    def _renew(self, position: int, lease: Lease) -> Change:
+        present, offset = self.leases[position], self._lease_offset(position)
+        leases = (*self.leases[:position], lease, *self.leases[position + 1 :])
+        writes = []
+        if lease.owner != present.owner:
+            writes.append(Write(offset, _COUNT.pack(lease.owner)))
+        if lease.expires != present.expires:
+            writes.append(Write(offset + _EXPIRES_OFFSET, _COUNT.pack(lease.expires)))
+        return Change(replace(self, leases=leases), tuple(writes))
 
     def _keep(self, wanted: Callable[[Lease], bool]) -> Change:
         """Keep some leases: move them down, lower the count, cut the file."""
@@ -186,9 +216,13 @@ class Container:
             return Change(self, ())
         if not kept:
             return Change(None, (Delete(),))
-        smaller = replace(self, leases=kept)
-        moved = Write(self._lease_offset(0), _packed(kept))
-        return Change(smaller, (moved, _write_count(len(kept)), Truncate(smaller.file_size)))
+        return self._shrink(kept)
+
+    def _shrink(self, leases: tuple[Lease, ...]) -> Change:
+        """Put these, no more than there are, in place of all: move them down, lower the count, cut the file."""
+        after = replace(self, leases=leases)
+        moved = Write(self._lease_offset(0), _packed(leases))
+        return Change(after, (moved, _write_count(len(leases)), Truncate(after.file_size)))
 
     def _lease_offset(self, position: int) -> int:
         return HEADER_SIZE + self.data_length + LEASE_SIZE * position

@@ -16,26 +16,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from hashlib import sha256
-from itertools import count
+from itertools import count, islice
 from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
 from tahoe.codec import base32
-from tahoe.codec.container import UPLOAD_OWNER, WRITTEN_VERSION
+from tahoe.codec.container import WRITTEN_VERSION
 from tahoe.codec.container import Lease as LeaseRecord
 from tahoe.codec.keys import LeaseSecrets
 from tahoe.codec.share import IncompatibleShare
-from tahoe.errors import BadConfiguration, Refused
+from tahoe.errors import BadConfiguration, Refused, TahoeError
+from tahoe.policy.lease import purge
 from tahoe.protocol import Lease, ShareFacts, Space
 from tahoe.storage.advisories import IMMUTABLE, Advisories
+from tahoe.storage.books import Books, owner_of
 from tahoe.storage.content import check, check_replacement, ueb_hash_of
 from tahoe.storage.diskerrors import told
 from tahoe.storage.diskslots import DiskSlotStore
 from tahoe.storage.filesystem import FileSystem
 from tahoe.storage.folders import Folders
-from tahoe.storage.layout import ADVISORIES, FORMAT, INCOMING, SERVING, SHARES, incoming_path
+from tahoe.storage.layout import ADVISORIES, FORMAT, INCOMING, INDEX_MARK, SERVING, SHARES, incoming_path
+from tahoe.storage.leaseindex import FILE, LeaseIndex, MemoryLeaseIndex
 from tahoe.storage.room import Room
 from tahoe.storage.sharefile import upgraded, whole_container
 from tahoe.storage.shelves import Granted, Shelves
+from tahoe.storage.slotleases import facts_of
 from tahoe.storage.store import (
     CONTAINER_ROOM,
     DEFAULT_OPTIONS,
@@ -52,6 +56,12 @@ from tahoe.storage.uploads import Upload, Uploads
 FORMAT_VERSION: Final = 1
 OPEN_FILES: Final = 64
 """Files kept open for reading, and as many for writing: several nodes of one process must get along with 1,024."""
+
+FIRST_COUNT: Final = 500
+"""Storage indexes that a start reports at once to an index that can't be trusted; small stores are known then."""
+
+MOST_PURGED: Final = 1000
+"""Shares in the trash looked at together."""
 
 _KEY_LENGTH: Final = 16
 
@@ -81,18 +91,26 @@ class DiskStore:
         filesystem: of the storage directory.
         options: the operator's limits.
         open_files: how many files to keep open, for reading and for writing each.
+        index: of all leases; None: one in memory, for which every start counts anew.
 
     Attributes:
         slots: the slots beside the shares, opened and shut with them.
     """
 
     def __init__(
-        self, filesystem: FileSystem, options: StoreOptions = DEFAULT_OPTIONS, open_files: int = OPEN_FILES
+        self,
+        filesystem: FileSystem,
+        options: StoreOptions = DEFAULT_OPTIONS,
+        open_files: int = OPEN_FILES,
+        index: LeaseIndex | None = None,
     ) -> None:
         self._filesystem = filesystem
         self._options = options
         self._folders = Folders(filesystem)
-        self._room = Room(options, filesystem.space)
+        self._books = Books(MemoryLeaseIndex() if index is None else index, filesystem)
+        self._room = Room(options, filesystem.space, self._books)
+        self._room.purge = self._make_room
+        self._walk: Iterator[None] | None = None
         self._shelves = Shelves(filesystem, self._folders, self._room, open_files)
         self._uploads = Uploads(filesystem, self._room, open_files)
         self._advisories = Advisories(filesystem)
@@ -116,9 +134,12 @@ class DiskStore:
             if error.errno != errno.EROFS:
                 raise
             self._room.freeze()
-        with suppress(FileNotFoundError):
-            self._room.grow(*self._shelves.count())
         self.slots.open()
+        self._books.accounts.load()
+        self._books.refresh()
+        if not self._books.index.begin(self._take_mark()):
+            with suppress(TahoeError):  # a disk that fails may have shares to serve all the same
+                self.catch_up(FIRST_COUNT)
         return self
 
     @_on_disk
@@ -126,7 +147,12 @@ class DiskStore:
         """End serving: all uploads are lost, all files closed. Nothing needs it, but the next start is quicker."""
         self._uploads.close()
         self._shelves.close()
-        if self.slots.shut() and not self._shelves.doubtful:
+        is_durable = self.slots.shut() and not self._shelves.doubtful
+        mark = self._books.index.end()
+        if is_durable:
+            self._folders.settle_all()
+            if mark:
+                self._leave_mark(mark)
             with suppress(FileNotFoundError):
                 self._filesystem.unlink(SERVING)
 
@@ -174,7 +200,7 @@ class DiskStore:
     ) -> tuple[tuple[int, ...], dict[int, ShareFacts]]:
         """See ``ShareStore``."""
         check_names(storage_index, shares)
-        granted = self._grant(lease, UPLOAD_OWNER, now)
+        granted = self._grant(lease, owner_of(lease), now)
         present = self._shelves.add_lease(storage_index, granted)
         new = {number: shares[number] for number in sorted(shares) if number not in present}
         stored = self._store_new(storage_index, new, granted) if new else ()
@@ -191,13 +217,14 @@ class DiskStore:
         check_secrets(upload_secret)
         if size < 0:
             raise Refused("bad-request", "a share's size is never negative")
-        granted = self._grant(lease, UPLOAD_OWNER, now)
+        granted = self._grant(lease, owner_of(lease), now)
+        record = _record(granted)
         with self._shelves.lock(storage_index):
             present = self._shelves.add_lease(storage_index, granted)
             allocated = tuple(dict.fromkeys(number for number in numbers if number not in present))
             keys = [(storage_index, number, upload_secret) for number in allocated]
-            new = [Upload(key, size, _upload_path(key), now) for key in keys if not self._has_upload(key, size)]
-            self._begin(new, granted)
+            new = [Upload(key, size, _upload_path(key), now, record) for key in keys if not self._has_upload(key, size)]
+            self._begin(new, granted.owner)
         return allocated, present
 
     @_on_disk
@@ -263,18 +290,18 @@ class DiskStore:
         return len(self._shelves.add_lease(storage_index, self._grant(lease, owner, now)))
 
     @_on_disk
-    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes) -> int:
+    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes, now: float) -> int:
         """See ``ShareStore``."""
         check_names(storage_index, ())
         check_secrets(cancel_secret)
-        return self._shelves.cancel_lease(storage_index, cancel_secret)
+        return self._shelves.cancel_lease(storage_index, cancel_secret, now)
 
     @_on_disk
     def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
         """See ``ShareStore``; none if the container is damaged."""
         with self._shelves.lock(storage_index), self._shelves.use(storage_index, number) as share:
             records = () if share.flaw else share.container().leases
-        return tuple(LeaseFacts(lease.owner, lease.renew, lease.cancel, lease.expires) for lease in records)
+        return facts_of(records)
 
     @_on_disk
     def advise_corrupt(self, storage_index: bytes, number: int, reason: str, now: float) -> None:
@@ -283,7 +310,82 @@ class DiskStore:
             raise no_such_share(number)
         self._advisories.add(IMMUTABLE, storage_index, number, reason, now)
 
+    # --- what nobody leases -------------------------------------------------------------------------------
+
+    @_on_disk
+    def discard(self, storage_index: bytes, number: int, expires: int, now: float) -> bool:
+        """See ``ShareStore``."""
+        return self._shelves.discard(storage_index, number, expires, now)
+
+    @_on_disk
+    def purge(self, storage_index: bytes, number: int) -> bool:
+        """See ``ShareStore``."""
+        return self._shelves.purge(storage_index, number)
+
+    @_on_disk
+    def restore(self, storage_index: bytes) -> int:
+        """See ``ShareStore``."""
+        return self._shelves.restore(storage_index)
+
+    def books(self) -> Books:
+        """See ``ShareStore``."""
+        return self._books
+
+    @_on_disk
+    def catch_up(self, most: int) -> bool:
+        """See ``ShareStore``; to be called by one thread at a time."""
+        if self._books.index.complete:
+            return True
+        if self._walk is None:
+            self._books.index.count_anew()
+            self._walk = self._report_all()
+        try:
+            for _ in islice(self._walk, most):
+                pass
+        except BaseException:
+            self._walk = None
+            raise
+        return self._books.index.complete
+
+    def _report_all(self) -> Iterator[None]:
+        """Report all shares, one index or slot a step."""
+        with suppress(FileNotFoundError):
+            for storage_index in self._shelves.indexes_with_folders():
+                self._shelves.report(storage_index)
+                yield
+        for storage_index in self.slots.indexes_with_folders():
+            self.slots.report(storage_index)
+            yield
+        self._walk = None
+        self._books.index.counted()
+
+    def _make_room(self, missing: int) -> None:
+        """Purge so many bytes of the trash, oldest first. What others are at work on is left alone."""
+        for entry in purge(self._books.index.discarded(MOST_PURGED), missing):
+            keeper = self._shelves if entry.name.kind == FILE else self.slots
+            keeper.purge(entry.name.storage_index, entry.name.number)
+
     # --- recovery -----------------------------------------------------------------------------------------
+
+    def _take_mark(self) -> int:
+        """What the last end has left for the index to be trusted, 0 if nothing; only this start finds it."""
+        try:
+            file = self._filesystem.open(INDEX_MARK)
+        except FileNotFoundError:
+            return 0
+        text = file.read(0, 32).strip()
+        file.close()
+        with suppress(OSError):
+            self._filesystem.unlink(INDEX_MARK)
+            self._filesystem.sync_directory("")
+            return int(text) if text.isdigit() else 0
+        return 0
+
+    def _leave_mark(self, mark: int) -> None:
+        path = f"{INCOMING}/{INDEX_MARK}"
+        self._make_file(path, b"%d\n" % mark)
+        self._filesystem.rename(path, INDEX_MARK)
+        self._filesystem.sync_directory("")
 
     def _check_format(self) -> None:
         try:
@@ -345,14 +447,11 @@ class DiskStore:
     def _store_new(self, storage_index: bytes, shares: Mapping[int, bytes], lease: Granted) -> tuple[int, ...]:
         """Store shares that seemed not to be there; return the numbers of those that were not."""
         reserved = sum(len(data) + CONTAINER_ROOM for data in shares.values())
-        self._room.reserve(reserved)
-        stored: tuple[int, ...] = ()
+        self._room.reserve(reserved, lease.owner)
         try:
-            stored = self._publish_new(storage_index, shares, _record(lease))
+            return self._publish_new(storage_index, shares, _record(lease))
         finally:
-            used = sum(len(shares[number]) + CONTAINER_ROOM for number in stored)
-            self._room.settle(reserved, reserved, used, len(stored))
-        return stored
+            self._room.settle(reserved, reserved, lease.owner)
 
     def _publish_new(self, storage_index: bytes, shares: Mapping[int, bytes], record: LeaseRecord) -> tuple[int, ...]:
         paths: dict[int, str] = {}
@@ -369,6 +468,7 @@ class DiskStore:
                 for number in arrivals:
                     paths.pop(number)
                     data = shares[number]
+                    self._shelves.enter(storage_index, number, len(data) + CONTAINER_ROOM, record)
                     self._shelves.remember(storage_index, ShareFacts(number, len(data), ueb_hash_of(data)))
             return tuple(arrivals)
         finally:
@@ -382,16 +482,16 @@ class DiskStore:
             raise Refused("conflict", f"share {key[1]} was announced with {upload.size} bytes, now with {size}")
         return upload is not None
 
-    def _begin(self, uploads: Sequence[Upload], lease: Granted) -> None:
+    def _begin(self, uploads: Sequence[Upload], owner: int) -> None:
         """Begin all of these uploads or none."""
         if not uploads:
             return
         reserved = sum(upload.reserved for upload in uploads)
-        self._room.reserve(reserved)
+        self._room.reserve(reserved, owner)
         try:
-            self._uploads.begin(uploads, _record(lease))
+            self._uploads.begin(uploads)
         except OSError:
-            self._room.settle(reserved, reserved, 0, 0)
+            self._room.settle(reserved, reserved, owner)
             raise
 
     def _check_upload(self, storage_index: bytes, number: int, upload_secret: bytes) -> None:
@@ -438,11 +538,12 @@ class DiskStore:
         try:
             self._shelves.publish(storage_index, {upload.number: upload.path})
         except OSError:
-            self._uploads.end(upload, kept=0)
+            self._uploads.end(upload)
             with suppress(OSError):
                 self._filesystem.unlink(upload.path)
             raise
-        self._uploads.end(upload, kept=upload.reserved)
+        self._shelves.enter(storage_index, upload.number, upload.reserved, upload.lease)
+        self._uploads.end(upload)
 
     def _forget(self, key: tuple[bytes, int, bytes]) -> None:
         upload = self._uploads.find(key)
@@ -457,12 +558,9 @@ class DiskStore:
     def _replace(self, storage_index: bytes, number: int, data: bytes) -> None:
         """Put a sound share in place of ours, with its leases. The index's lock is held."""
         content = whole_container(data, self._lease_records(storage_index, number))
-        with self._shelves.use(storage_index, number) as share:
-            growth = len(data) - share.size
         path = incoming_path(storage_index, number, str(next(self._serial)))
         self._make_file(path, content)
         self._shelves.replace(storage_index, number, path)
-        self._room.grow(growth)
 
     def _lease_records(self, storage_index: bytes, number: int) -> tuple[LeaseRecord, ...]:
         """The leases on a share, secrets hashed; none if its container can't be read."""

@@ -3,6 +3,7 @@
 ::
 
     slots/XX/SI/n           a share (slotfile.py); SI is base32, XX its first two letters
+    slots/XX/SI/n.trash.t   one that went to the trash at the server's time t
     slots/log               what is decided and may not be in the files yet (redo.py)
     slots/incoming/SI.n.s   a large file that is going to be a share
 
@@ -37,15 +38,18 @@ from tahoe.codec.slot import SparseTree
 from tahoe.errors import CorruptShare, Refused
 from tahoe.protocol import Lease
 from tahoe.storage.advisories import SLOT, Advisories
+from tahoe.storage.books import owner_of
 from tahoe.storage.diskerrors import as_store_errors
 from tahoe.storage.filesystem import File, FileSystem
 from tahoe.storage.folders import Folders
-from tahoe.storage.layout import indexes_in, numbers_in, prefixes_in
+from tahoe.storage.layout import discarded_in, discarded_name, indexes_in, numbers_in, prefixes_in
+from tahoe.storage.leaseindex import SLOT as SLOT_KIND
+from tahoe.storage.leaseindex import Entry, ShareName
 from tahoe.storage.redo import FileChange, RedoLog
 from tahoe.storage.room import Room
 from tahoe.storage.slotcheck import check_slot_share
 from tahoe.storage.slotfile import SlotContainer, parse_record
-from tahoe.storage.slotleases import Leases, facts_of, granted, with_lease, without_lease
+from tahoe.storage.slotleases import Leases, count_of, ends_of, facts_of, granted, with_lease, without_lease
 from tahoe.storage.slots import SlotChange, SlotHead, SlotRecord
 from tahoe.storage.slottree import apply
 from tahoe.storage.store import LeaseFacts, StoreOptions, Verdict, check_names, check_secrets, no_such_share
@@ -134,6 +138,7 @@ class DiskSlotStore:
     ) -> None:
         self._filesystem = filesystem
         self._room = room
+        self._books = room.books
         self._options = options
         self._advisories = advisories
         self._folders = Folders(filesystem)
@@ -158,7 +163,6 @@ class DiskSlotStore:
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
-        self._room.grow(*self._count())
 
     def shut(self) -> bool:
         """End serving; tell whether everything is durable. Nothing needs it, but the next start is quicker."""
@@ -167,7 +171,10 @@ class DiskSlotStore:
         except OSError:
             return False
         self._log.close()
-        return not self._unsettled
+        if self._unsettled:
+            return False
+        self._folders.settle_all()
+        return True
 
     # --- reading ----------------------------------------------------------------------------------------
 
@@ -242,7 +249,8 @@ class DiskSlotStore:
     def write(self, storage_index: bytes, changes: Mapping[int, SlotChange], lease: Lease, now: float) -> None:
         """See ``SlotStore``."""
         check_names(storage_index, changes)
-        wanted = granted(lease, UPLOAD_OWNER, now + self._options.lease_seconds)
+        owner = owner_of(lease)
+        wanted = granted(lease, owner, now + self._options.lease_seconds)
         with self.lock(storage_index):
             steps = [self._step(storage_index, number, change, wanted) for number, change in changes.items()]
             growth = sum(step.growth for step in steps)
@@ -250,11 +258,11 @@ class DiskSlotStore:
                 self._make(storage_index, steps)
                 return
             reserved = max(growth, 0)
-            self._room.reserve(reserved)
+            self._room.reserve(reserved, owner)
             try:
                 self._make(storage_index, steps)
             finally:
-                self._room.settle(reserved, reserved, 0, 0)
+                self._room.settle(reserved, reserved, owner)
 
     # --- leases and advice --------------------------------------------------------------------------------
 
@@ -264,23 +272,29 @@ class DiskSlotStore:
         check_names(storage_index, ())
         wanted = granted(lease, owner, now + self._options.lease_seconds)
         with self.lock(storage_index):
+            self.restore(storage_index)
             shares = self._sound_heads(storage_index)
             changes = {number: with_lease(loaded.container.leases, wanted) for number, loaded in shares.items()}
+            containers = [
+                loaded.container for number, loaded in shares.items() if loaded.container.leases != changes[number]
+            ]
+            new = [container.end for container in containers if owner not in ends_of(container.leases)]
+            if new and owner > UPLOAD_OWNER:
+                self._books.check(owner, sum(new))
             self._set_leases(storage_index, shares, changes)
             return len(shares)
 
     @as_store_errors()
-    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes) -> int:
+    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes, now: float) -> int:
         """See ``SlotStore``."""
         check_names(storage_index, ())
         check_secrets(cancel_secret)
         with self.lock(storage_index):
             shares = self._sound_heads(storage_index)
             before = {number: loaded.container.leases for number, loaded in shares.items()}
-            after = {number: without_lease(leases, cancel_secret) for number, leases in before.items()}
-            self._set_leases(storage_index, shares, {number: leases for number, leases in after.items() if leases})
-            self._remove(storage_index, [number for number, leases in after.items() if before[number] and not leases])
-            return sum(len(before[number]) - len(after[number]) for number in before)
+            after = {number: without_lease(leases, cancel_secret, now) for number, leases in before.items()}
+            self._set_leases(storage_index, shares, after)
+            return sum(count_of(before[number]) - count_of(after[number]) for number in before)
 
     @as_store_errors()
     def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
@@ -299,6 +313,112 @@ class DiskSlotStore:
             raise no_such_share(number)
         self._advisories.add(SLOT, storage_index, number, reason, now)
 
+    # --- what nobody leases -------------------------------------------------------------------------------
+
+    @as_store_errors()
+    def discard(self, storage_index: bytes, number: int, expires: int, now: float) -> bool:
+        """See ``SlotStore``. What the log holds would be done again to a file of the old name, so it begins anew."""
+        check_names(storage_index, (number,))
+        with self.lock(storage_index):
+            try:
+                container = self._loaded((storage_index, number)).container
+            except CorruptShare:
+                return False
+            except Refused:
+                self._books.index.remove(ShareName(SLOT_KIND, storage_index, number))
+                return False
+            if max(ends_of(container.leases).values(), default=0) != expires:
+                return False
+            path, stamp = path_of(storage_index, number), max(1, int(now))
+            if self._log.holds(path):
+                self._log.checkpoint()
+            self._purge_all(storage_index, number)
+            self._memory.forget((storage_index, number))
+            self._filesystem.rename(path, _trash_path(storage_index, number, stamp))
+            self._folders.changed(folder_of(storage_index))
+            self._enter(storage_index, number, container, stamp)
+            return True
+
+    @as_store_errors()
+    def purge(self, storage_index: bytes, number: int) -> bool:
+        """See ``SlotStore``. Nobody is waited for, so locks may be held."""
+        lock = self._locks[storage_index[-1] % _LOCKS]
+        if not lock.acquire(blocking=False):
+            return False
+        try:
+            purged = self._purge_all(storage_index, number)
+            known = self._books.index.find(ShareName(SLOT_KIND, storage_index, number))
+            if known is not None and known.discarded:
+                self._books.index.remove(known.name)
+            self._folders.remove_if_empty(folder_of(storage_index))
+            return purged
+        finally:
+            lock.release()
+
+    @as_store_errors()
+    def restore(self, storage_index: bytes) -> int:
+        """See ``SlotStore``; durably."""
+        check_names(storage_index, ())
+        folder = folder_of(storage_index)
+        with self.lock(storage_index):
+            names = self._names(folder)
+            live, discarded = numbers_in(names), discarded_in(names)
+            for number, stamp in discarded:
+                if number not in live:
+                    self._filesystem.rename(_trash_path(storage_index, number, stamp), path_of(storage_index, number))
+                    self._folders.changed(folder)
+                    live.append(number)
+            if discarded:
+                self._settle(folder)
+                self.report(storage_index)
+            return len(discarded)
+
+    def indexes_with_folders(self) -> Iterator[bytes]:
+        """All indexes that may have a share, be it in the trash, ascending."""
+        for prefix in prefixes_in(self._names(SLOTS), b""):
+            yield from indexes_in(self._names(f"{SLOTS}/{prefix}"), b"")
+
+    @as_store_errors()
+    def report(self, storage_index: bytes) -> None:
+        """Tell the books of all shares of a slot, as they are on the disk."""
+        with self.lock(storage_index):
+            names = self._names(folder_of(storage_index))
+            live = numbers_in(names)
+            for number, stamp in discarded_in(names):
+                path = _trash_path(storage_index, number, stamp)
+                if number in live:
+                    self._filesystem.unlink(path)
+                else:
+                    self._report_file(storage_index, number, path, stamp)
+            for number in live:
+                self._report_file(storage_index, number, path_of(storage_index, number))
+
+    def _report_file(self, storage_index: bytes, number: int, path: str, stamp: int = 0) -> None:
+        """Tell the books of a share's file; one whose head can't be read is everybody's for ever."""
+        file = self._filesystem.open(path)
+        size = file.size()
+        try:
+            ends = ends_of(SlotContainer.parse(file.read).leases)
+        except ValueError:
+            ends = {}
+        finally:
+            file.close()
+        self._books.index.put(Entry(ShareName(SLOT_KIND, storage_index, number), size, ends, discarded=stamp))
+
+    def _enter(self, storage_index: bytes, number: int, container: SlotContainer, stamp: int = 0) -> None:
+        """Tell the books of a share."""
+        name, ends = ShareName(SLOT_KIND, storage_index, number), ends_of(container.leases)
+        self._books.index.put(Entry(name, container.end, ends, discarded=stamp))
+
+    def _purge_all(self, storage_index: bytes, number: int) -> bool:
+        """Remove a share from the trash, however often it is there."""
+        folder = folder_of(storage_index)
+        found = [(each, stamp) for each, stamp in discarded_in(self._names(folder)) if each == number]
+        for each, stamp in found:
+            self._filesystem.unlink(_trash_path(storage_index, each, stamp))
+            self._folders.changed(folder)
+        return bool(found)
+
     # --- recovery -----------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
@@ -308,15 +428,6 @@ class DiskSlotStore:
         self._folders.settle(INCOMING)
         for name in self._filesystem.listdir(INCOMING):
             self._filesystem.unlink(f"{INCOMING}/{name}")
-
-    def _count(self) -> tuple[int, int]:
-        """Bytes and number of all shares' files."""
-        sizes = [
-            self._filesystem.size(path_of(storage_index, number))
-            for storage_index in self._storage_indexes(b"")
-            for number in numbers_in(self._names(folder_of(storage_index)))
-        ]
-        return sum(sizes), len(sizes)
 
     # --- finding ------------------------------------------------------------------------------------------
 
@@ -441,7 +552,7 @@ class DiskSlotStore:
                 self._memory.forget((storage_index, step.number))
             raise
         for step in steps:
-            self._room.grow(step.growth, shares=int(not step.size))
+            self._enter(storage_index, step.number, step.after)
             self._remember(storage_index, step)
 
     def _file_change(self, storage_index: bytes, step: _Step) -> FileChange:
@@ -500,7 +611,7 @@ class DiskSlotStore:
             self._filesystem.rename(paths[step.number], path_of(storage_index, step.number))
             del paths[step.number]
             self._folders.changed(folder)
-            self._room.grow(step.growth, shares=int(not step.size))
+            self._enter(storage_index, step.number, step.after)
         self._settle(folder)
         for step in steps:
             self._remember(storage_index, step)
@@ -517,20 +628,14 @@ class DiskSlotStore:
         self._folders.make(folder.rpartition("/")[0])
         self._folders.make(folder)
 
-    def _remove(self, storage_index: bytes, numbers: Sequence[int]) -> None:
-        """Remove shares, and the directory with the last."""
-        if not numbers:
-            return
-        size = sum(self._size(storage_index, number) for number in numbers)
-        for number in numbers:
-            self._memory.forget((storage_index, number))
-        self._log.change(tuple(FileChange(path_of(storage_index, number), None) for number in numbers))
-        self._room.grow(-size, shares=-len(numbers))
-
     def _settle(self, folder: str) -> None:
         """Return when the names in a directory, and its own, are durable."""
         self._folders.settle(folder)
         self._unsettled.discard(folder)
+
+
+def _trash_path(storage_index: bytes, number: int, stamp: int) -> str:
+    return f"{folder_of(storage_index)}/{discarded_name(number, stamp)}"
 
 
 def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

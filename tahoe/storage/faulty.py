@@ -19,13 +19,26 @@ import msgspec
 from tahoe.codec.share import MAX_HEADER_SIZE, IncompatibleShare, ShareOffsets, parse_header
 from tahoe.errors import NoSpace, StorageFailed
 from tahoe.protocol import Lease, ShareFacts, Space
+from tahoe.storage.books import Books
 from tahoe.storage.content import Content, check_content, check_replacement, cut, joined
 from tahoe.storage.store import LeaseFacts, ShareStore, Verdict
 
 Section: TypeAlias = Literal["header", "blocks", "crypttext-hashes", "block-hashes", "share-hashes", "uri-extension"]
 
 Verb: TypeAlias = Literal[
-    "shares", "read", "store", "allocate", "write", "close", "abort", "add_lease", "cancel_lease", "leases", "scrub"
+    "shares",
+    "read",
+    "store",
+    "allocate",
+    "write",
+    "close",
+    "abort",
+    "add_lease",
+    "cancel_lease",
+    "leases",
+    "scrub",
+    "discard",
+    "purge",
 ]
 
 
@@ -233,10 +246,10 @@ class FaultyStore:
         self._strike("add_lease", storage_index, None)
         return self._store.add_lease(storage_index, lease, owner, now)
 
-    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes) -> int:
+    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes, now: float) -> int:
         """See ``ShareStore``."""
         self._strike("cancel_lease", storage_index, None)
-        return self._store.cancel_lease(storage_index, cancel_secret)
+        return self._store.cancel_lease(storage_index, cancel_secret, now)
 
     def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
         """See ``ShareStore``."""
@@ -246,6 +259,30 @@ class FaultyStore:
     def advise_corrupt(self, storage_index: bytes, number: int, reason: str, now: float) -> None:
         """See ``ShareStore``."""
         self._store.advise_corrupt(storage_index, number, reason, now)
+
+    # --- what nobody leases ---------------------------------------------------------------------------------
+
+    def discard(self, storage_index: bytes, number: int, expires: int, now: float) -> bool:
+        """See ``ShareStore``."""
+        self._strike("discard", storage_index, number)
+        return self._store.discard(storage_index, number, expires, now)
+
+    def purge(self, storage_index: bytes, number: int) -> bool:
+        """See ``ShareStore``."""
+        self._strike("purge", storage_index, number)
+        return self._store.purge(storage_index, number)
+
+    def restore(self, storage_index: bytes) -> int:
+        """See ``ShareStore``."""
+        return self._store.restore(storage_index)
+
+    def books(self) -> Books:
+        """See ``ShareStore``."""
+        return self._store.books()
+
+    def catch_up(self, most: int) -> bool:
+        """See ``ShareStore``."""
+        return self._store.catch_up(most)
 
     # --- faults of calls ------------------------------------------------------------------------------------
 

@@ -27,10 +27,15 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from tahoe.storage.room import DiskSpace
-
 SECTOR: Final = 512
 """Bytes that a disk writes whole or not at all, where they are aligned."""
+
+
+class DiskSpace(NamedTuple):
+    """Size of a disk and what is free on it, in bytes."""
+
+    total: int
+    free: int
 
 
 class File(Protocol):

@@ -9,8 +9,12 @@ leaves owing is thus made good by the next call that depends on it, and by none 
 from __future__ import annotations
 
 from threading import Lock
+from typing import Final
 
 from tahoe.storage.filesystem import FileSystem
+
+MOST_FOLDERS: Final = 32
+"""If more directories than this are to be synced, the system is asked to write everything: that is quicker."""
 
 
 class Folders:
@@ -53,6 +57,17 @@ class Folders:
         self._sync(path)
         while path:
             path = _above(path)
+            self._sync(path)
+
+    def settle_all(self) -> None:
+        """Return when all names are durable."""
+        if len(self._changes) > MOST_FOLDERS:
+            with self._lock:
+                changes = dict(self._changes)
+            self._filesystem.sync()
+            with self._lock:
+                self._changes = {path: count for path, count in self._changes.items() if changes.get(path) != count}
+        for path in list(self._changes):
             self._sync(path)
 
     def _count(self, path: str) -> None:

@@ -3,10 +3,13 @@
 ::
 
     shares/XX/SI/n              a complete share in its container; SI is base32, XX its first two letters
+    shares/XX/SI/n.trash.t      one that went to the trash at the server's time t
     shares/incoming/SI.n.key    an upload; the key is of its secret, so uploads of one share don't meet
     corruption-advisories/      a text file per report
     format-version              "1"
     serving                     there while a process serves, and after it was killed
+    index-mark                  there after a clean end: what the lease index must say of itself to be trusted
+    accounts, allowances, server-time       see accounts.py, allowances.py, timekeeper.py
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ INCOMING: Final = "shares/incoming"
 ADVISORIES: Final = "corruption-advisories"
 FORMAT: Final = "format-version"
 SERVING: Final = "serving"
+INDEX_MARK: Final = "index-mark"
 
 _PREFIX_LENGTH: Final = 2
 _RANKS: Final = str.maketrans(string.ascii_lowercase + "234567", "234567" + string.ascii_lowercase)
@@ -46,7 +50,22 @@ def incoming_path(storage_index: bytes, number: int, key: str) -> str:
 
 def numbers_in(names: Iterable[str]) -> list[int]:
     """The share numbers among the names in an index's directory, ascending; other names are not ours."""
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit() and (name == "0" or name[0] != "0"))
+    return sorted(int(name) for name in names if _is_number(name))
+
+
+def discarded_name(number: int, stamp: int) -> str:
+    """The file name of a share that went to the trash at a time. Tahoe-LAFS passes over it, as we do over its own."""
+    return f"{number}.trash.{stamp}"
+
+
+def discarded_in(names: Iterable[str]) -> list[tuple[int, int]]:
+    """Shares in the trash among the names in an index's directory, and since when, ascending."""
+    found = (name.split(".trash.") for name in names if ".trash." in name)
+    return sorted((int(each[0]), int(each[1])) for each in found if len(each) == 2 and all(map(_is_number, each)))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and (text == "0" or text[0] != "0")
 
 
 def prefixes_in(names: Iterable[str], after: bytes) -> list[str]:

@@ -11,13 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Final, NamedTuple, cast
 
-from tahoe.codec.container import LEASE_SIZE, UPLOAD_OWNER, WRITTEN_VERSION, stored_secret
+from tahoe.codec.container import LATER_OWNER, LEASE_SIZE, RELEASED_OWNER, UPLOAD_OWNER, WRITTEN_VERSION, stored_secret
 from tahoe.codec.share import IncompatibleShare
 from tahoe.errors import Refused
+from tahoe.policy.lease import purge
 from tahoe.protocol import Lease, ShareFacts, Space
+from tahoe.storage.books import Books, owner_of
 from tahoe.storage.content import Content, Pieces, check_content, check_replacement, cut, ueb_hash_of
+from tahoe.storage.filesystem import DiskSpace, VolatileFileSystem
+from tahoe.storage.leaseindex import FILE, Entry, MemoryLeaseIndex, ShareName
 from tahoe.storage.memoryslots import MemorySlotStore
-from tahoe.storage.room import DiskSpace, Room
+from tahoe.storage.room import Room
 from tahoe.storage.store import (
     CONTAINER_ROOM,
     DEFAULT_OPTIONS,
@@ -31,6 +35,9 @@ from tahoe.storage.store import (
     no_such_upload,
 )
 
+MOST_PURGED: Final = 1000
+"""Shares in the trash looked at together."""
+
 AMPLE: Final = 2**50
 """Bytes of a memory that nobody has limited."""
 
@@ -42,6 +49,9 @@ class Advisory(NamedTuple):
     number: int
     reason: str
     time: float
+
+
+_NOBODY: Final = Lease(bytes(32), bytes(32))
 
 
 class _Lease:
@@ -67,6 +77,14 @@ class _Share:
         self.content = content
         self.facts = ShareFacts(number, len(content), ueb_hash_of(content))
         self.leases = [lease]
+
+    def entry(self, storage_index: bytes, discarded: int = 0) -> Entry:
+        """What the books are told of it."""
+        ends: dict[int, int] = {}
+        for lease in self.leases:
+            ends[lease.owner] = max(ends.get(lease.owner, 0), lease.expires)
+        size = len(self.content) + CONTAINER_ROOM + LEASE_SIZE * (len(self.leases) - 1)
+        return Entry(ShareName(FILE, storage_index, self.facts.number), size, ends, discarded)
 
 
 class _Upload:
@@ -95,9 +113,14 @@ class MemoryStore:
     def __init__(self, options: StoreOptions = DEFAULT_OPTIONS, capacity: int = AMPLE) -> None:
         self.advisories: deque[Advisory] = deque(maxlen=MOST_ADVISORIES)
         self._options = options
-        self._room: Room = Room(options, lambda: DiskSpace(capacity, capacity - self._room.on_disk()))
+        self._books = Books(MemoryLeaseIndex(), VolatileFileSystem())
+        self._books.index.count_anew()
+        self._books.index.counted()
+        self._room: Room = Room(options, lambda: DiskSpace(capacity, capacity - self._room.on_disk()), self._books)
+        self._room.purge = self._make_room
         self.slots = MemorySlotStore(self._room, options)
         self._shares: dict[bytes, dict[int, _Share]] = {}
+        self._trash: dict[bytes, dict[int, _Share]] = {}
         self._uploads: dict[tuple[bytes, int, bytes], _Upload] = {}
         self._lock = RLock()
 
@@ -142,14 +165,16 @@ class MemoryStore:
         """See ``ShareStore``."""
         check_names(storage_index, shares)
         with self._lock:
-            present = self._lease_all(storage_index, lease, UPLOAD_OWNER, now)
+            owner = owner_of(lease)
+            present = self._lease_all(storage_index, lease, owner, now)
             new = sorted(number for number in shares if number not in present)
             size = sum(len(shares[number]) + CONTAINER_ROOM for number in new)
             if new:
-                self._room.reserve(size)
-                self._room.settle(size, size, size, len(new))
+                self._room.reserve(size, owner)
             for number in new:
-                self._publish(storage_index, number, shares[number], self._lease(UPLOAD_OWNER, lease, now))
+                self._publish(storage_index, number, shares[number], self._lease(owner, lease, now))
+            if new:
+                self._room.settle(size, size, owner)
             return tuple(new), {number: present[number] for number in sorted(shares) if number in present}
 
     def allocate(
@@ -161,13 +186,14 @@ class MemoryStore:
         if size < 0:
             raise Refused("bad-request", "a share's size is never negative")
         with self._lock:
-            present = self._lease_all(storage_index, lease, UPLOAD_OWNER, now)
+            owner = owner_of(lease)
+            present = self._lease_all(storage_index, lease, owner, now)
             allocated = tuple(dict.fromkeys(number for number in numbers if number not in present))
             new = [number for number in allocated if not self._has_upload(storage_index, number, upload_secret, size)]
             if new:
-                self._room.reserve(len(new) * (size + CONTAINER_ROOM))
+                self._room.reserve(len(new) * (size + CONTAINER_ROOM), owner)
             for number in new:
-                upload = _Upload(size, self._lease(UPLOAD_OWNER, lease, now), now)
+                upload = _Upload(size, self._lease(owner, lease, now), now)
                 self._uploads[storage_index, number, upload_secret] = upload
             return allocated, present
 
@@ -195,10 +221,9 @@ class MemoryStore:
                 upload = self._uploads.pop((storage_index, number, upload_secret), None)
                 if upload is None:
                     continue
-                fresh = number not in self._shares.get(storage_index, {})
-                self._settle(upload, fresh=fresh)
-                if fresh:
+                if number not in self._shares.get(storage_index, {}):
                     self._publish(storage_index, number, cast("Content", content), upload.lease)
+                self._settle(upload)
             return tuple(ready)
 
     def abort(self, storage_index: bytes, upload_secret: bytes, numbers: Sequence[int]) -> None:
@@ -225,9 +250,9 @@ class MemoryStore:
         with self._lock:
             if self._share(storage_index, number) is not share:
                 return self.replace_corrupt(storage_index, number, data)
-            self._room.grow(len(data) - len(share.content))
             share.content = data
             share.facts = ShareFacts(number, len(data), ueb_hash_of(data))
+            self._books.index.put(share.entry(storage_index))
             return True
 
     # --- leases and advice --------------------------------------------------------------------------------
@@ -238,23 +263,72 @@ class MemoryStore:
         with self._lock:
             return len(self._lease_all(storage_index, lease, owner, now))
 
-    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes) -> int:
+    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes, now: float) -> int:
         """See ``ShareStore``."""
         check_names(storage_index, ())
         check_secrets(cancel_secret)
         with self._lock:
             held = self._shares.get(storage_index, {})
-            return sum(self._cancel(storage_index, number, cancel_secret) for number in list(held))
+            return sum(self._cancel(storage_index, number, cancel_secret, now) for number in list(held))
 
     def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
         """See ``ShareStore``."""
         with self._lock:
-            return tuple(lease.facts() for lease in self._share(storage_index, number).leases)
+            leases = self._share(storage_index, number).leases
+            return tuple(lease.facts() for lease in leases if lease.owner != RELEASED_OWNER)
 
     def advise_corrupt(self, storage_index: bytes, number: int, reason: str, now: float) -> None:
         """See ``ShareStore``; kept in ``advisories``."""
         self._share(storage_index, number)
         self.advisories.append(Advisory(storage_index, number, reason, now))
+
+    # --- what nobody leases -------------------------------------------------------------------------------
+
+    def discard(self, storage_index: bytes, number: int, expires: int, now: float) -> bool:
+        """See ``ShareStore``."""
+        with self._lock:
+            share = self._shares.get(storage_index, {}).get(number)
+            if share is None or max(lease.expires for lease in share.leases) != expires:
+                return False
+            self._remove(storage_index, number)
+            self._trash.setdefault(storage_index, {})[number] = share
+            self._books.index.put(share.entry(storage_index, max(1, int(now))))
+            return True
+
+    def purge(self, storage_index: bytes, number: int) -> bool:
+        """See ``ShareStore``."""
+        with self._lock:
+            trash = self._trash.get(storage_index, {})
+            if trash.pop(number, None) is None:
+                return False
+            if not trash:
+                del self._trash[storage_index]
+            if number not in self._shares.get(storage_index, {}):
+                self._books.index.remove(ShareName(FILE, storage_index, number))
+            return True
+
+    def restore(self, storage_index: bytes) -> int:
+        """See ``ShareStore``."""
+        with self._lock:
+            trash = self._trash.pop(storage_index, {})
+            for number, share in trash.items():
+                self._shares.setdefault(storage_index, {}).setdefault(number, share)
+                self._books.index.put(self._share(storage_index, number).entry(storage_index))
+            return len(trash)
+
+    def books(self) -> Books:
+        """See ``ShareStore``."""
+        return self._books
+
+    def catch_up(self, most: int) -> bool:
+        """See ``ShareStore``; nothing is ever behind."""
+        return True
+
+    def _make_room(self, missing: int) -> None:
+        """Purge so many bytes of the trash, oldest first."""
+        for entry in purge(self._books.index.discarded(MOST_PURGED), missing):
+            keeper = self if entry.name.kind == FILE else self.slots
+            keeper.purge(entry.name.storage_index, entry.name.number)
 
     # --- helpers ------------------------------------------------------------------------------------------
 
@@ -268,7 +342,8 @@ class MemoryStore:
         return _Lease(owner, lease, int(now + self._options.lease_seconds))
 
     def _publish(self, storage_index: bytes, number: int, content: Content, lease: _Lease) -> None:
-        self._shares.setdefault(storage_index, {})[number] = _Share(number, content, lease)
+        share = self._shares.setdefault(storage_index, {})[number] = _Share(number, content, lease)
+        self._books.index.put(share.entry(storage_index))
 
     def _has_upload(self, storage_index: bytes, number: int, upload_secret: bytes, size: int) -> bool:
         upload = self._uploads.get((storage_index, number, upload_secret))
@@ -295,42 +370,66 @@ class MemoryStore:
         for key in keys:
             upload = self._uploads.pop(key, None)
             if upload is not None:
-                self._settle(upload, fresh=False)
+                self._settle(upload)
 
-    def _settle(self, upload: _Upload, *, fresh: bool) -> None:
-        reserved = upload.size + CONTAINER_ROOM
-        self._room.settle(reserved, upload.missing + CONTAINER_ROOM, reserved if fresh else 0, int(fresh))
+    def _settle(self, upload: _Upload) -> None:
+        self._room.settle(upload.size + CONTAINER_ROOM, upload.missing + CONTAINER_ROOM, upload.lease.owner)
 
     def _lease_all(self, storage_index: bytes, lease: Lease, owner: int, now: float) -> dict[int, ShareFacts]:
         """Give every share of the index the lease; return their facts."""
         check_secrets(lease.renew_secret, lease.cancel_secret)
+        self.restore(storage_index)
         held = self._shares.get(storage_index)
         if not held:
             return {}
         wanted = self._lease(owner, lease, now)
+        self._ration(storage_index, wanted)
         for share in held.values():
-            for present in share.leases:
-                if present.renew_secret == wanted.renew_secret:
-                    present.expires = max(present.expires, wanted.expires)
-                    break
-            else:
-                share.leases.append(self._lease(owner, lease, now))
-                self._room.grow(LEASE_SIZE)
+            if _leased(share, wanted):
+                self._books.index.put(share.entry(storage_index))
         return {number: held[number].facts for number in sorted(held)}
 
-    def _cancel(self, storage_index: bytes, number: int, cancel_secret: bytes) -> int:
+    def _ration(self, storage_index: bytes, wanted: _Lease) -> None:
+        """Refuse a lease that would be new to an account, if it may not have so much."""
+        if wanted.owner <= UPLOAD_OWNER:
+            return
+        new = [
+            share.entry(storage_index).size
+            for share in self._shares[storage_index].values()
+            if all(lease.owner != wanted.owner and not _is_same(lease, wanted) for lease in share.leases)
+        ]
+        if new:
+            self._books.check(wanted.owner, sum(new))
+
+    def _cancel(self, storage_index: bytes, number: int, cancel_secret: bytes, now: float) -> int:
         share = self._shares[storage_index][number]
         kept = [lease for lease in share.leases if lease.cancel_secret != cancel_secret]
+        if len(kept) == len(share.leases):
+            return 0
         count = len(share.leases) - len(kept)
-        self._room.grow(-LEASE_SIZE * count)
-        share.leases = kept
-        if count and not kept:
-            self._remove(storage_index, number)
+        kept = [lease for lease in kept if lease.owner != RELEASED_OWNER]
+        share.leases = kept or [_Lease(RELEASED_OWNER, _NOBODY, int(now))]
+        self._books.index.put(share.entry(storage_index))
         return count
 
     def _remove(self, storage_index: bytes, number: int) -> None:
         held = self._shares[storage_index]
-        share = held.pop(number)
-        self._room.grow(LEASE_SIZE - CONTAINER_ROOM - len(share.content), shares=-1)
+        del held[number]
         if not held:
             del self._shares[storage_index]
+
+
+def _is_same(lease: _Lease, other: _Lease) -> bool:
+    return lease.renew_secret == other.renew_secret
+
+
+def _leased(share: _Share, wanted: _Lease) -> bool:
+    """Give a share a lease, or renew that of the same secret; tell whether anything changed."""
+    for present in share.leases:
+        if _is_same(present, wanted):
+            owner = wanted.owner if present.owner <= LATER_OWNER < wanted.owner else present.owner
+            changed = owner != present.owner or wanted.expires > present.expires
+            present.owner, present.expires = owner, max(present.expires, wanted.expires)
+            return changed
+    share.leases.append(_Lease(wanted.owner, Lease(wanted.renew_secret, wanted.cancel_secret), wanted.expires))
+    return True

@@ -16,10 +16,12 @@ from tahoe.codec.container import UPLOAD_OWNER
 from tahoe.codec.container import Lease as LeaseRecord
 from tahoe.codec.slot import SparseTree
 from tahoe.protocol import Lease
+from tahoe.storage.books import owner_of
+from tahoe.storage.leaseindex import SLOT, Entry, ShareName
 from tahoe.storage.room import Room
 from tahoe.storage.slotcheck import check_slot_share
 from tahoe.storage.slotfile import SlotContainer
-from tahoe.storage.slotleases import Leases, facts_of, granted, with_lease, without_lease
+from tahoe.storage.slotleases import Leases, count_of, ends_of, facts_of, granted, with_lease, without_lease
 from tahoe.storage.slots import SlotChange, SlotHead, SlotRecord
 from tahoe.storage.slottree import apply
 from tahoe.storage.store import (
@@ -60,8 +62,10 @@ class MemorySlotStore:
     def __init__(self, room: Room, options: StoreOptions) -> None:
         self.advisories: deque[SlotAdvisory] = deque(maxlen=MOST_ADVISORIES)
         self._room = room
+        self._books = room.books
         self._options = options
         self._slots: dict[bytes, dict[int, _Share]] = {}
+        self._trash: dict[bytes, dict[int, _Share]] = {}
         self._lock = RLock()
 
     # --- reading ----------------------------------------------------------------------------------------
@@ -103,19 +107,21 @@ class MemorySlotStore:
     def write(self, storage_index: bytes, changes: Mapping[int, SlotChange], lease: Lease, now: float) -> None:
         """See ``SlotStore``."""
         check_names(storage_index, changes)
-        wanted = granted(lease, UPLOAD_OWNER, now + self._options.lease_seconds)
+        owner = owner_of(lease)
+        wanted = granted(lease, owner, now + self._options.lease_seconds)
         with self._lock:
             held = self._slots.get(storage_index, {})
             after = {number: _after(held.get(number), change, wanted) for number, change in changes.items()}
             new = sum(number not in held for number in changes)
             growth = sum(container.end for container in after.values())
             growth -= sum(held[number].container.end for number in changes if number in held)
-            if new or growth > 0:
-                self._room.reserve(max(growth, 0))
-                self._room.settle(max(growth, 0), max(growth, 0), 0, 0)
-            self._room.grow(growth, new)
+            reserved = max(growth, 0) if new or growth > 0 else None
+            if reserved is not None:
+                self._room.reserve(reserved, owner)
             for number, change in changes.items():
                 self._put(storage_index, number, change, after[number])
+            if reserved is not None:
+                self._room.settle(reserved, reserved, owner)
 
     # --- leases and advice --------------------------------------------------------------------------------
 
@@ -124,17 +130,24 @@ class MemorySlotStore:
         check_names(storage_index, ())
         wanted = granted(lease, owner, now + self._options.lease_seconds)
         with self._lock:
+            self.restore(storage_index)
             held = self._slots.get(storage_index, {})
-            for share in held.values():
-                self._set_leases(share, with_lease(share.container.leases, wanted))
+            after = {number: with_lease(share.container.leases, wanted) for number, share in held.items()}
+            containers = [share.container for number, share in held.items() if share.container.leases != after[number]]
+            new = [container.end for container in containers if owner not in ends_of(container.leases)]
+            if new and owner > UPLOAD_OWNER:
+                self._books.check(owner, sum(new))
+            for number, leases in after.items():
+                self._set_leases(storage_index, number, leases)
             return len(held)
 
-    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes) -> int:
+    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes, now: float) -> int:
         """See ``SlotStore``."""
         check_names(storage_index, ())
         check_secrets(cancel_secret)
         with self._lock:
-            return sum(self._cancel(storage_index, number, cancel_secret) for number in self.numbers(storage_index))
+            numbers = self.numbers(storage_index)
+            return sum(self._cancel(storage_index, number, cancel_secret, now) for number in numbers)
 
     def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
         """See ``SlotStore``."""
@@ -144,6 +157,40 @@ class MemorySlotStore:
         """See ``SlotStore``; kept in ``advisories``."""
         self._share(storage_index, number)
         self.advisories.append(SlotAdvisory(storage_index, number, reason, now))
+
+    # --- what nobody leases -------------------------------------------------------------------------------
+
+    def discard(self, storage_index: bytes, number: int, expires: int, now: float) -> bool:
+        """See ``SlotStore``."""
+        with self._lock:
+            share = self._slots.get(storage_index, {}).get(number)
+            if share is None or max(ends_of(share.container.leases).values()) != expires:
+                return False
+            self._remove(storage_index, number)
+            self._trash.setdefault(storage_index, {})[number] = share
+            self._enter(storage_index, number, share, max(1, int(now)))
+            return True
+
+    def purge(self, storage_index: bytes, number: int) -> bool:
+        """See ``SlotStore``."""
+        with self._lock:
+            trash = self._trash.get(storage_index, {})
+            if trash.pop(number, None) is None:
+                return False
+            if not trash:
+                del self._trash[storage_index]
+            if number not in self._slots.get(storage_index, {}):
+                self._books.index.remove(ShareName(SLOT, storage_index, number))
+            return True
+
+    def restore(self, storage_index: bytes) -> int:
+        """See ``SlotStore``."""
+        with self._lock:
+            trash = self._trash.pop(storage_index, {})
+            for number, share in trash.items():
+                present = self._slots.setdefault(storage_index, {}).setdefault(number, share)
+                self._enter(storage_index, number, present)
+            return len(trash)
 
     # --- helpers ------------------------------------------------------------------------------------------
 
@@ -162,25 +209,29 @@ class MemorySlotStore:
         for segment in range(count, share.tree.leaf_count):
             del share.records[segment]
         share.container = container
+        self._enter(storage_index, number, share)
         share.records.update(change.records)
         apply(share.tree, change.nodes, count)
 
-    def _set_leases(self, share: _Share, leases: Leases) -> None:
-        before, share.container = share.container, share.container.leased(leases)
-        self._room.grow(share.container.end - before.end)
+    def _enter(self, storage_index: bytes, number: int, share: _Share, stamp: int = 0) -> None:
+        """Tell the books of a share."""
+        name, ends = ShareName(SLOT, storage_index, number), ends_of(share.container.leases)
+        self._books.index.put(Entry(name, share.container.end, ends, discarded=stamp))
 
-    def _cancel(self, storage_index: bytes, number: int, cancel_secret: bytes) -> int:
+    def _set_leases(self, storage_index: bytes, number: int, leases: Leases) -> None:
         share = self._share(storage_index, number)
-        before, kept = share.container.leases, without_lease(share.container.leases, cancel_secret)
-        if kept:
-            self._set_leases(share, kept)
-        elif before:
-            self._remove(storage_index, number)
-        return len(before) - len(kept)
+        share.container = share.container.leased(leases)
+        self._enter(storage_index, number, share)
+
+    def _cancel(self, storage_index: bytes, number: int, cancel_secret: bytes, now: float) -> int:
+        before = self._share(storage_index, number).container.leases
+        after = without_lease(before, cancel_secret, now)
+        self._set_leases(storage_index, number, after)
+        return count_of(before) - count_of(after)
 
     def _remove(self, storage_index: bytes, number: int) -> None:
         held = self._slots[storage_index]
-        self._room.grow(-held.pop(number).container.end, shares=-1)
+        del held[number]
         if not held:
             del self._slots[storage_index]
 

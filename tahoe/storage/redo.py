@@ -96,6 +96,7 @@ class RedoLog:
         self._mending = Lock()
         self._undone: dict[str, list[FileChange]] = {}  # decided and not done, by directory
         self._touched: dict[str, None] = {}  # files that may not be durable
+        self._recorded: set[str] = set()  # files of which the log may hold something
         self._failed = False
 
     def recover(self) -> None:
@@ -105,6 +106,7 @@ class RedoLog:
         """
         for change in chain.from_iterable(self._tape.load()):
             self._undone.setdefault(_folder(change.path), []).append(change)
+            self._recorded.add(change.path)
         if self._undone:
             self.checkpoint()
 
@@ -122,6 +124,7 @@ class RedoLog:
         if self._tape.size > self._most_bytes:
             self.checkpoint()
         with self._gate.passage():
+            self._recorded.update(change.path for change in record)
             self._tape.append(msgspec.msgpack.encode(record))
             for done, change in enumerate(record):
                 try:
@@ -138,6 +141,11 @@ class RedoLog:
                 self._do(folder)
             self._sync_all()
             self._tape.begin_anew()
+            self._recorded.clear()
+
+    def holds(self, path: str) -> bool:
+        """Whether a crash now would do something again to this file. Who asks sees to it that nobody changes it."""
+        return path in self._recorded
 
     def close(self) -> None:
         """Give the descriptor back."""

@@ -1,5 +1,9 @@
 """The complete shares on a disk: how they appear, are found, are leased and go.
 
+A share that goes to the trash only gets another name in its directory, so that it is in the trash or not, whatever
+happens. That name need not be durable: a share that a power cut brings back is discarded again. The one thing that must
+not be lost is a lease, so who adds one first brings back what is in the trash, durably.
+
 Each storage index has one of a few locks, held while names change and until they are durable, and while
 leases change; it is free to be taken again by who has it. So whatever another thread finds here would
 survive a power cut. Reading a share that is open already takes no lock.
@@ -9,21 +13,33 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import RLock
 from typing import Final
 
-from tahoe.codec.container import LEASE_SIZE, Change, Container
+from tahoe.codec.container import UPLOAD_OWNER, Change, Container
+from tahoe.codec.container import Lease as LeaseRecord
 from tahoe.codec.keys import LeaseSecrets
 from tahoe.errors import Refused
 from tahoe.protocol import ShareFacts
 from tahoe.storage.filesystem import FileSystem
 from tahoe.storage.folders import Folders
-from tahoe.storage.layout import SHARES, folder_of, indexes_in, numbers_in, path_of, prefixes_in
+from tahoe.storage.layout import (
+    SHARES,
+    discarded_in,
+    discarded_name,
+    folder_of,
+    indexes_in,
+    numbers_in,
+    path_of,
+    prefixes_in,
+)
+from tahoe.storage.leaseindex import FILE, Entry, ShareName
 from tahoe.storage.pool import Pool, Use
 from tahoe.storage.room import Room
 from tahoe.storage.sharefile import ShareFile, carry_out
+from tahoe.storage.slotleases import count_of, ends_of
 from tahoe.storage.store import no_such_share
 
 _LOCKS: Final = 64
@@ -47,21 +63,21 @@ class Shelves:
     Args:
         filesystem: the disk.
         folders: of the same disk.
-        room: is told what comes and goes.
+        room: its books are told what comes and goes.
         open_files: how many to keep open for reading.
     """
 
     def __init__(self, filesystem: FileSystem, folders: Folders, room: Room, open_files: int) -> None:
         self._filesystem = filesystem
         self._folders = folders
-        self._room = room
+        self._books = room.books
         self._locks = [RLock() for _ in range(_LOCKS)]
         self._facts: OrderedDict[Key, ShareFacts] = OrderedDict()
         self._open: Pool[Key, ShareFile] = Pool(self._open_share, open_files)
         self._unsure: set[Key] = set()  # shares whose leases, as read, may not be those on the disk
         self.doubtful: set[Key] = set()
 
-    def lock(self, storage_index: bytes) -> AbstractContextManager[object]:
+    def lock(self, storage_index: bytes) -> RLock:
         """The lock of an index's names and leases."""
         return self._locks[storage_index[-1] % _LOCKS]
 
@@ -88,19 +104,26 @@ class Shelves:
 
     def storage_indexes(self, after: bytes) -> Iterator[bytes]:
         """All indexes with a share that are greater than ``after``, ascending."""
-        for prefix in prefixes_in(self._filesystem.listdir(SHARES), after):
-            for storage_index in indexes_in(self._names(f"{SHARES}/{prefix}"), after):
-                if self._numbers(storage_index):
-                    yield storage_index
+        for storage_index in self.indexes_with_folders(after):
+            if self._numbers(storage_index):
+                yield storage_index
 
-    def count(self) -> tuple[int, int]:
-        """Bytes and number of all shares' containers: a walk over the whole disk."""
-        size = shares = 0
-        for storage_index in self.storage_indexes(b""):
-            for number in self._numbers(storage_index):
-                size += self._filesystem.size(path_of(storage_index, number))
-                shares += 1
-        return size, shares
+    def indexes_with_folders(self, after: bytes = b"") -> Iterator[bytes]:
+        """All indexes that may have a share, be it in the trash, and are greater than ``after``, ascending."""
+        for prefix in prefixes_in(self._filesystem.listdir(SHARES), after):
+            yield from indexes_in(self._names(f"{SHARES}/{prefix}"), after)
+
+    def report(self, storage_index: bytes) -> None:
+        """Tell the books of all shares of an index, as they are on the disk."""
+        with self.lock(storage_index):
+            live = self._numbers(storage_index)
+            for number, stamp in self._discarded(storage_index):
+                if number in live:
+                    self._filesystem.unlink(_trash_path(storage_index, number, stamp))
+                else:
+                    self._report_file(storage_index, number, _trash_path(storage_index, number, stamp), stamp)
+            for number in live:
+                self._report_file(storage_index, number, path_of(storage_index, number))
 
     # --- coming and going -----------------------------------------------------------------------------------
 
@@ -141,6 +164,11 @@ class Shelves:
         self._forget(storage_index, number)
         self._rename(storage_index, number, path)
         self._folders.settle(folder_of(storage_index))
+        self._report_file(storage_index, number, path_of(storage_index, number))
+
+    def enter(self, storage_index: bytes, number: int, size: int, lease: LeaseRecord) -> None:
+        """Tell the books of a new share, whose container has ``size`` bytes and this lease."""
+        self._books.index.put(Entry(ShareName(FILE, storage_index, number), size, ends_of((lease,))))
 
     def remember(self, storage_index: bytes, facts: ShareFacts) -> None:
         """Spare the reading of facts that are known. The index's lock is held."""
@@ -156,23 +184,81 @@ class Shelves:
     # --- leases -----------------------------------------------------------------------------------------------
 
     def add_lease(self, storage_index: bytes, lease: Granted) -> dict[int, ShareFacts]:
-        """Add the lease to all shares of an index, or move its expiry forward; return their facts."""
+        """Add the lease to all shares of an index, or move its expiry forward; return their facts.
+
+        Raises:
+            Refused: ``over-quota``: shares would be new to its account, which may not have so much.
+        """
         with self.lock(storage_index):
+            self.restore(storage_index)
             self._folders.settle(folder_of(storage_index))  # a lease is no better than its share's name
             present = self.facts(storage_index)
+            changes = []
             for number in present:
                 container = self._container(storage_index, number)
                 if container is not None:
                     change = container.add_or_renew(lease.secrets, lease.expires, owner=lease.owner)
-                    self._change(storage_index, number, container, change)
+                    changes.append((number, container, change))
+            self._ration(lease.owner, [(before, change) for _, before, change in changes])
+            for number, before, change in changes:
+                self._change(storage_index, number, before, change)
             return present
 
-    def cancel_lease(self, storage_index: bytes, secret: bytes) -> int:
-        """Remove leases by their cancel secret, and shares that lose their last; return how many leases."""
+    def cancel_lease(self, storage_index: bytes, secret: bytes, now: float) -> int:
+        """Remove leases by their cancel secret; a share that loses its last is nobody's. Return how many leases."""
         with self.lock(storage_index):
-            count = sum(self._cancel(storage_index, number, secret) for number in self.facts(storage_index))
+            count = sum(self._cancel(storage_index, number, secret, now) for number in self.facts(storage_index))
             self._folders.settle(folder_of(storage_index))
             return count
+
+    # --- the trash --------------------------------------------------------------------------------------------
+
+    def discard(self, storage_index: bytes, number: int, expires: int, now: float) -> bool:
+        """Put a share into the trash if its last lease still ends then; see ``ShareStore``."""
+        with self.lock(storage_index):
+            try:
+                container = self._container(storage_index, number)
+            except Refused:
+                self._books.index.remove(ShareName(FILE, storage_index, number))
+                return False
+            if container is None or max(ends_of(container.leases).values(), default=0) != expires:
+                return False
+            self._purge_all(storage_index, number)
+            self._forget(storage_index, number)
+            stamp = max(1, int(now))
+            self._filesystem.rename(path_of(storage_index, number), _trash_path(storage_index, number, stamp))
+            self._folders.changed(folder_of(storage_index))
+            self._enter(storage_index, number, container, stamp)
+            return True
+
+    def purge(self, storage_index: bytes, number: int) -> bool:
+        """Remove a share from the trash; see ``ShareStore``. Nobody is waited for, so locks may be held."""
+        lock = self.lock(storage_index)
+        if not lock.acquire(blocking=False):
+            return False
+        try:
+            purged = self._purge_all(storage_index, number)
+            known = self._books.index.find(ShareName(FILE, storage_index, number))
+            if known is not None and known.discarded:
+                self._books.index.remove(known.name)
+            self._folders.remove_if_empty(folder_of(storage_index))
+            return purged
+        finally:
+            lock.release()
+
+    def restore(self, storage_index: bytes) -> int:
+        """Bring shares back from the trash, durably; see ``ShareStore``."""
+        with self.lock(storage_index):
+            discarded = self._discarded(storage_index)
+            live = self._numbers(storage_index) if discarded else []
+            for number, stamp in discarded:
+                if number not in live:
+                    self._rename(storage_index, number, _trash_path(storage_index, number, stamp))
+                    live.append(number)
+            if discarded:
+                self._folders.settle(folder_of(storage_index))
+                self.report(storage_index)
+            return len(discarded)
 
     # --- helpers ----------------------------------------------------------------------------------------------
 
@@ -181,6 +267,46 @@ class Shelves:
             return self._filesystem.listdir(folder)
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+    def _discarded(self, storage_index: bytes) -> list[tuple[int, int]]:
+        """Shares in the trash, and since when."""
+        return discarded_in(self._names(folder_of(storage_index)))
+
+    def _purge_all(self, storage_index: bytes, number: int) -> bool:
+        """Remove a share from the trash, however often it is there."""
+        found = [(each, stamp) for each, stamp in self._discarded(storage_index) if each == number]
+        for each, stamp in found:
+            self._filesystem.unlink(_trash_path(storage_index, each, stamp))
+            self._folders.changed(folder_of(storage_index))
+        return bool(found)
+
+    def _report_file(self, storage_index: bytes, number: int, path: str, stamp: int = 0) -> None:
+        """Tell the books of a share's file; one whose container can't be read is everybody's for ever."""
+        file = self._filesystem.open(path)
+        try:
+            share, size = ShareFile(file), file.size()
+            ends = {} if share.flaw else ends_of(share.container().leases)
+        except ValueError:
+            ends = {}
+        finally:
+            file.close()
+        if not share.mutable:
+            self._books.index.put(Entry(ShareName(FILE, storage_index, number), size, ends, discarded=stamp))
+
+    def _enter(self, storage_index: bytes, number: int, container: Container, stamp: int = 0) -> None:
+        """Tell the books of a share."""
+        name, ends = ShareName(FILE, storage_index, number), ends_of(container.leases)
+        self._books.index.put(Entry(name, container.file_size, ends, discarded=stamp))
+
+    def _ration(self, owner: int, changes: list[tuple[Container, Change]]) -> None:
+        """Refuse leases that would be new to an account, if it may not have so much."""
+        new = [
+            before.file_size
+            for before, change in changes
+            if change.container != before and owner not in {lease.owner for lease in before.leases}
+        ]
+        if new and owner > UPLOAD_OWNER:
+            self._books.check(owner, sum(new))
 
     def _numbers(self, storage_index: bytes) -> list[int]:
         numbers = numbers_in(self._names(folder_of(storage_index)))
@@ -268,28 +394,20 @@ class Shelves:
             self._unsure.add(key)
             carry_out(self._filesystem, path, change)
             self._unsure.discard(key)
-            self._room.grow(LEASE_SIZE * (len(change.container.leases) - len(before.leases)))
+            self._enter(storage_index, number, change.container)
 
-    def _cancel(self, storage_index: bytes, number: int, secret: bytes) -> int:
+    def _cancel(self, storage_index: bytes, number: int, secret: bytes, now: float) -> int:
         container = self._container(storage_index, number)
         if container is None:
             return 0
         try:
-            change = container.cancel(secret)
+            change = container.release(secret, int(now))
         except LookupError:
             return 0
-        if change.container is None:
-            self._remove(storage_index, number)
-            return len(container.leases)
+        assert change.container is not None
         self._change(storage_index, number, container, change)
-        return len(container.leases) - len(change.container.leases)
+        return count_of(container.leases) - count_of(change.container.leases)
 
-    def _remove(self, storage_index: bytes, number: int) -> None:
-        """Remove a share, and its directory with the last; the index's lock is held."""
-        path, folder = path_of(storage_index, number), folder_of(storage_index)
-        size = self._filesystem.size(path)
-        self._forget(storage_index, number)
-        self._filesystem.unlink(path)
-        self._folders.changed(folder)
-        self._room.grow(-size, shares=-1)
-        self._folders.remove_if_empty(folder)
+
+def _trash_path(storage_index: bytes, number: int, stamp: int) -> str:
+    return f"{folder_of(storage_index)}/{discarded_name(number, stamp)}"

@@ -19,7 +19,8 @@ Guarantees
     * *Small changes are cheap.* What a change costs depends on what differs, not on the size of the slot.
     * *Room is one.* Slots and immutable shares of a server live within the same limits. ``NoSpace`` comes before
       anything is changed. A read-only server takes no new shares of slots and lets none grow.
-    * *Leases.* A write brings its lease to the shares that it changes. A share goes with its last lease.
+    * *Leases.* A write brings its lease to the shares that it changes. A share
+      whose leases have ended, or which lost its last, stays until it is discarded, as those of files do.
 
 Errors: ``NoSpace``, ``StorageFailed`` (the disk), ``CorruptShare`` (this share's bytes), ``Refused`` with code
 ``no-such-share`` or ``bad-request`` (a storage index that has not 16 bytes, secrets that have not 32).
@@ -130,8 +131,8 @@ class SlotStore(Protocol):
     def add_lease(self, storage_index: bytes, lease: Lease, owner: int, now: float) -> int:
         """Add the lease to every share of the slot, or move its expiry forward. Returns the number of shares."""
 
-    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes) -> int:
-        """Remove leases by cancel secret; a share that loses its last lease goes. Returns leases removed."""
+    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes, now: float) -> int:
+        """Remove leases by cancel secret; a share that loses its last is nobody's since now. Returns leases removed."""
 
     def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
         """The leases on one share, secrets hashed; none if its head is damaged."""
@@ -144,3 +145,12 @@ class SlotStore(Protocol):
 
     def advise_corrupt(self, storage_index: bytes, number: int, reason: str, now: float) -> None:
         """Keep a reader's report for the operator."""
+
+    def discard(self, storage_index: bytes, number: int, expires: int, now: float) -> bool:
+        """Put a share into the trash; see ``ShareStore``."""
+
+    def purge(self, storage_index: bytes, number: int) -> bool:
+        """Remove a share from the trash for good; see ``ShareStore``."""
+
+    def restore(self, storage_index: bytes) -> int:
+        """Bring the shares of a slot back from the trash. Returns how many."""

@@ -13,6 +13,10 @@ Guarantees
       nobody who lacks the secret can write into, finish, abort or block one.
     * *Room is reserved.* ``allocate`` sets aside the bytes an upload may take; ``NoSpace`` comes then,
       not half way (a disk that others fill may still say so later).
+    * *Nobody keeps more than he may.* What would be new to an account over its quota is refused
+      (``over-quota``); a renewal never is.
+    * *Nothing goes by itself.* A share whose leases have ended, or which lost its last, stays until it is discarded; it
+      is in the trash then, seen by nobody, until it is purged or a lease brings it back.
     * *Idempotent.* Any call may be repeated after a lost answer and says the same.
 
 Errors: ``NoSpace``, ``StorageFailed`` (the disk), ``Refused`` with code ``no-such-share``,
@@ -32,6 +36,7 @@ from tahoe.codec.container import HEADER_SIZE, LEASE_PERIOD, LEASE_SIZE
 from tahoe.codec.keys import STORAGE_INDEX_SIZE
 from tahoe.errors import Refused
 from tahoe.protocol import Lease, ShareFacts, Space
+from tahoe.storage.books import Books
 
 MOST_SHARES: Final = 256
 """Share numbers are below this (the erasure code has no more)."""
@@ -176,8 +181,8 @@ class ShareStore(Protocol):
     def add_lease(self, storage_index: bytes, lease: Lease, owner: int, now: float) -> int:
         """Add the lease to every share of the index, or move its expiry forward. Returns the number of shares."""
 
-    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes) -> int:
-        """Remove leases by cancel secret; a share that loses its last lease goes. Returns leases removed."""
+    def cancel_lease(self, storage_index: bytes, cancel_secret: bytes, now: float) -> int:
+        """Remove leases by cancel secret; a share that loses its last is nobody's since now. Returns leases removed."""
 
     def leases(self, storage_index: bytes, number: int) -> tuple[LeaseFacts, ...]:
         """The leases on one share."""
@@ -202,3 +207,23 @@ class ShareStore(Protocol):
 
     def space(self) -> Space:
         """Room now. ``accepts`` is 0 in read-only mode."""
+
+    # --- what nobody leases -----------------------------------------------------------------------------
+
+    def discard(self, storage_index: bytes, number: int, expires: int, now: float) -> bool:
+        """Put a share into the trash, if the last of its leases still ends at ``expires``. False: it stays.
+
+        It need not be durable: who finds the share there after a crash may discard it again.
+        """
+
+    def purge(self, storage_index: bytes, number: int) -> bool:
+        """Remove a share from the trash for good. False: it is not there, or somebody is at work on this index."""
+
+    def restore(self, storage_index: bytes) -> int:
+        """Bring the shares of an index back from the trash. Adding a lease does so, too. Returns how many."""
+
+    def books(self) -> Books:
+        """What is kept for whom: the index, the accounts, the time."""
+
+    def catch_up(self, most: int) -> bool:
+        """Report some more of what is there to an index that could not be trusted. True: it is complete."""

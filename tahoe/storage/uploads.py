@@ -37,14 +37,16 @@ class Upload:
         size: bytes of the share.
         path: of the file.
         now: when it began.
+        lease: that the share is going to have.
     """
 
-    __slots__ = ("ended", "key", "lock", "path", "size", "spans", "started", "touched")
+    __slots__ = ("ended", "key", "lease", "lock", "path", "size", "spans", "started", "touched")
 
-    def __init__(self, key: Key, size: int, path: str, now: float) -> None:
+    def __init__(self, key: Key, size: int, path: str, now: float, lease: Lease) -> None:
         self.key = key
         self.size = size
         self.path = path
+        self.lease = lease
         self.touched = now
         self.lock = Lock()
         self.ended = False
@@ -90,11 +92,11 @@ class Uploads:
         """Uploads that saw no write after ``time``."""
         return [key for key, upload in list(self._uploads.items()) if upload.touched <= time]
 
-    def begin(self, uploads: Sequence[Upload], lease: Lease) -> None:
+    def begin(self, uploads: Sequence[Upload]) -> None:
         """Make the files of new uploads; all of them or none."""
         try:
             for upload in uploads:
-                self._make_file(upload, lease)
+                self._make_file(upload)
         except OSError:
             for upload in uploads:
                 with suppress(OSError):
@@ -134,11 +136,11 @@ class Uploads:
             file.sync()
         self._open.forget(upload.path)
 
-    def end(self, upload: Upload, kept: int) -> None:
-        """Strike it off the list and give back its room but for the bytes ``kept``. The upload's lock is held."""
+    def end(self, upload: Upload) -> None:
+        """Strike it off the list and give back its room. The upload's lock is held."""
         upload.ended = True
         self._uploads.pop(upload.key, None)
-        self._room.settle(upload.reserved, upload.missing + CONTAINER_ROOM, kept, int(kept > 0))
+        self._room.settle(upload.reserved, upload.missing + CONTAINER_ROOM, upload.lease.owner)
 
     def drop(self, upload: Upload) -> None:
         """Forget an upload and its file; nothing happens if it has ended. The upload's lock is held."""
@@ -146,16 +148,16 @@ class Uploads:
             self._open.forget(upload.path)
             with suppress(OSError):  # what a failing disk keeps, the next start sweeps
                 self._filesystem.unlink(upload.path)
-            self.end(upload, kept=0)
+            self.end(upload)
 
     def close(self) -> None:
         """Close all files."""
         self._open.clear()
 
-    def _make_file(self, upload: Upload, lease: Lease) -> None:
+    def _make_file(self, upload: Upload) -> None:
         file = self._filesystem.create(upload.path)
         try:
-            for offset, data in Container(WRITTEN_VERSION, upload.size, (lease,)).create():
+            for offset, data in Container(WRITTEN_VERSION, upload.size, (upload.lease,)).create():
                 file.write(offset, data)
         finally:
             file.close()

@@ -610,7 +610,7 @@ def test_leases_are_added_to_and_cancelled_on_files_and_slots_alike():
     assert [each.owner for each in grid.store.slots.leases(writer.index, 0)] == [0, 1]
     assert grid.ask(CancelLeases((wanted,))).count == 1
     assert grid.ask(CancelLeases((LeaseWanted(writer.index, lease()),))).count == 1
-    assert grid.store.slots.numbers(writer.index) == ()
+    assert grid.store.slots.leases(writer.index, 0) == ()
 
 
 def test_advice_about_a_slot_is_kept_where_our_own_check_agrees():

@@ -9,7 +9,10 @@ from random import Random
 import pytest
 
 from tahoe.errors import NoSpace, Refused
+from tahoe.policy.quota import Allowances, Member
 from tahoe.protocol import Lease, ShareFacts
+from tahoe.storage.books import OwnedLease, Usage
+from tahoe.storage.leaseindex import FILE, ShareName
 from tahoe.storage.store import CONTAINER_ROOM, StoreOptions
 from tests.storage.samples import MINE, NOW, PERIOD, THEIRS, content, flipped, index, lease, share, ueb_hash
 
@@ -26,6 +29,12 @@ def upload(store, storage_index, secret, number, data, now=NOW):
     if store.allocate(storage_index, secret, (number,), len(data), lease(), now)[0]:
         store.write(storage_index, secret, number, 0, data, now)
     return store.close(storage_index, secret, (number,))
+
+
+def owned(store, account: str, number: int) -> OwnedLease:
+    """The lease of an account."""
+    secrets = lease(number)
+    return OwnedLease(secrets.renew_secret, secrets.cancel_secret, store.books().accounts.number_of(account))
 
 
 class StoreConformance:
@@ -258,28 +267,140 @@ class StoreConformance:
         store.allocate(HERE, MINE, (1,), 10, lease(3), NOW)
         assert [each.owner for each in store.leases(HERE, 0)] == [0, 0, 0]
 
-    def test_a_share_that_loses_its_last_lease_goes(self, store):
+    def test_a_share_that_loses_its_last_lease_stays_and_is_nobodys(self, store):
         store.store(HERE, {0: b"x", 1: b"y"}, lease(1), NOW)
-        empty = store.space()
         store.add_lease(HERE, lease(2), 1, NOW)
-        assert store.cancel_lease(HERE, lease(9).cancel_secret) == 0
-        assert store.cancel_lease(HERE, lease(1).cancel_secret) == 2
+        assert store.cancel_lease(HERE, lease(9).cancel_secret, NOW) == 0
+        assert store.cancel_lease(HERE, lease(1).cancel_secret, NOW) == 2
         assert [each.owner for each in store.leases(HERE, 1)] == [1]
         assert store.read(HERE, 0, 0, 1) == b"x"
-        assert store.cancel_lease(HERE, lease(2).cancel_secret) == 2
-        assert store.shares(HERE) == {}
-        assert list(store.storage_indexes()) == []
+        assert store.cancel_lease(HERE, lease(2).cancel_secret, NOW + 5) == 2
+        assert store.leases(HERE, 0) == ()
+        assert store.read(HERE, 1, 0, 1) == b"y"
+        assert store.books().index.find(ShareName(FILE, HERE, 0)).expires == int(NOW) + 5
+        assert store.add_lease(HERE, lease(3), 1, NOW) == 2
+        assert [each.owner for each in store.leases(HERE, 1)] == [1]
+        assert store.cancel_lease(HERE, lease(3).cancel_secret, NOW + 9) == 2
+        assert store.books().index.find(ShareName(FILE, HERE, 1)).expires == int(NOW) + 9
+
+    def test_whoever_renews_a_lease_that_is_nobodys_owns_it(self, store):
+        store.store(HERE, {0: b"x"}, lease(1), NOW)
+        store.add_lease(HERE, lease(1), 7, NOW)
+        assert [each.owner for each in store.leases(HERE, 0)] == [7]
+        store.add_lease(HERE, lease(1), 8, NOW + 1)
+        assert [(each.owner, each.expires) for each in store.leases(HERE, 0)] == [(7, int(NOW) + 1 + PERIOD)]
+
+    # --- the trash --------------------------------------------------------------------------------------
+
+    def test_what_is_discarded_is_seen_by_nobody_until_a_lease_brings_it_back(self, store):
+        store.store(HERE, {0: share(1, 0), 1: share(1, 1)}, lease(1), NOW)
+        store.read(HERE, 0, 0, 10)
+        assert store.discard(HERE, 0, int(NOW) + PERIOD, NOW)
+        assert list(store.shares(HERE)) == [1]
         assert refusal(store.read, HERE, 0, 0, 1) == "no-such-share"
-        assert (store.space().shares, empty.shares) == (0, 2)
+        assert store.add_lease(HERE, lease(2), 1, NOW) == 2
+        assert store.read(HERE, 0, 0, 10**6) == share(1, 0)
+        assert len(store.leases(HERE, 0)) == 2
+
+    def test_an_index_of_which_all_is_in_the_trash_is_not_listed(self, store):
+        store.store(HERE, {0: b"x"}, lease(1), NOW)
+        store.discard(HERE, 0, int(NOW) + PERIOD, NOW)
+        assert list(store.storage_indexes()) == []
+        assert store.restore(HERE) == 1
+        assert store.restore(HERE) == 0
+        assert list(store.storage_indexes()) == [HERE]
+
+    def test_storing_what_is_in_the_trash_brings_it_back(self, store):
+        store.store(HERE, {0: share(1, 0)}, lease(1), NOW)
+        store.discard(HERE, 0, int(NOW) + PERIOD, NOW)
+        assert store.allocate(HERE, MINE, (0,), 10, lease(2), NOW)[0] == ()
+        assert store.read(HERE, 0, 0, 10**6) == share(1, 0)
+
+    def test_what_was_renewed_meanwhile_is_not_discarded(self, store):
+        store.store(HERE, {0: b"x"}, lease(1), NOW)
+        store.add_lease(HERE, lease(1), 1, NOW + 50)
+        assert not store.discard(HERE, 0, int(NOW) + PERIOD, NOW)
+        assert not store.discard(HERE, 1, int(NOW) + PERIOD, NOW)
+        assert list(store.shares(HERE)) == [0]
+
+    def test_what_is_purged_is_gone_and_may_be_stored_anew(self, store):
+        store.store(HERE, {0: b"x"}, lease(1), NOW)
+        assert not store.purge(HERE, 0)
+        store.discard(HERE, 0, int(NOW) + PERIOD, NOW)
+        assert store.purge(HERE, 0)
+        assert store.restore(HERE) == 0
         assert store.store(HERE, {0: b"again"}, lease(1), NOW)[0] == (0,)
         assert store.read(HERE, 0, 0, 10) == b"again"
+
+    def test_the_trash_is_room_and_its_oldest_goes_first(self, build):
+        store = build(StoreOptions(sizelimit=3 * (1000 + CONTAINER_ROOM)))
+        for number in (0, 1):
+            store.store(index(number), {0: bytes(1000)}, lease(), NOW)
+        for age, number in ((2, 1), (1, 0)):
+            store.discard(index(number), 0, int(NOW) + PERIOD, NOW - age)
+        assert store.space().accepts == 3 * (1000 + CONTAINER_ROOM) - CONTAINER_ROOM
+        assert store.space().shares == 0
+        store.store(index(2), {0: bytes(1000)}, lease(), NOW)
+        assert store.books().index.trash().shares == 2
+        store.allocate(index(3), MINE, (0,), 1000, lease(), NOW)
+        assert (store.restore(index(1)), store.restore(index(0))) == (0, 1)
+        assert store.space().available == 0
+
+    # --- accounts ---------------------------------------------------------------------------------------
+
+    def test_the_books_say_who_keeps_how_much(self, store):
+        mine, yours = owned(store, "me", 1), owned(store, "you", 2)
+        store.store(HERE, {0: bytes(1000), 1: bytes(1000)}, mine, NOW)
+        store.add_lease(HERE, yours, yours.owner, NOW)
+        store.allocate(index(1), MINE, (0,), 500, yours, NOW)
+        two = 2 * (1000 + CONTAINER_ROOM + 72)
+        assert store.books().usage() == {"me": Usage(two, 2), "you": Usage(two + 500 + CONTAINER_ROOM, 2)}
+        store.cancel_lease(HERE, mine.cancel_secret, NOW)
+        store.abort(index(1), MINE, (0,))
+        assert store.books().usage() == {"you": Usage(2 * (1000 + CONTAINER_ROOM), 2)}
+
+    def test_who_is_over_his_quota_is_told_by_how_much_and_may_renew_all_the_same(self, store):
+        mine = owned(store, "me", 1)
+        store.books().allow(Allowances({"me": Member(2200)}))
+        store.store(HERE, {0: bytes(1000)}, mine, NOW)
+        store.store(index(1), {0: bytes(1000)}, lease(7), NOW)
+        for attempt in (
+            lambda: store.store(index(2), {0: bytes(1100)}, mine, NOW),
+            lambda: store.allocate(index(2), MINE, (0,), 1100, mine, NOW),
+            lambda: store.add_lease(index(1), mine, mine.owner, NOW) and store.store(index(2), {0: b""}, mine, NOW),
+        ):
+            with pytest.raises(
+                Refused, match=r"over-quota.*account me keeps \d+ of 2200 bytes here; this is \d+ bytes"
+            ):
+                attempt()
+        store.books().allow(Allowances({"me": Member(10)}))
+        assert store.add_lease(HERE, mine, mine.owner, NOW + 50) == 1
+        assert store.leases(HERE, 0)[0].expires == int(NOW) + 50 + PERIOD
+
+    def test_uploads_under_way_count_against_the_quota(self, store):
+        mine = owned(store, "me", 1)
+        store.books().allow(Allowances({"me": Member(2200)}))
+        store.allocate(HERE, MINE, (0,), 1000, mine, NOW)
+        store.allocate(index(1), MINE, (0,), 1000, mine, NOW)
+        with pytest.raises(Refused, match="over-quota"):
+            store.allocate(index(2), MINE, (0,), 1000, mine, NOW)
+        store.abort(HERE, MINE, (0,))
+        store.allocate(index(2), MINE, (0,), 1000, mine, NOW)
+
+    def test_those_who_are_not_known_share_one_pool(self, store):
+        store.books().allow(Allowances({"friend": Member(5000)}, pool=2200))
+        store.store(HERE, {0: bytes(1000)}, owned(store, "one", 1), NOW)
+        store.store(index(1), {0: bytes(1000)}, owned(store, "two", 2), NOW)
+        with pytest.raises(Refused, match="the common pool"):
+            store.store(index(2), {0: bytes(1000)}, owned(store, "three", 3), NOW)
+        store.store(index(2), {0: bytes(1000)}, owned(store, "friend", 4), NOW)
 
     def test_cancelling_keeps_the_other_leases_in_their_order(self, store):
         store.store(HERE, {0: content(1, 600)}, lease(0), NOW)
         for number in range(1, 12):
             store.add_lease(HERE, lease(number), number, NOW + number)
         before = store.leases(HERE, 0)
-        store.cancel_lease(HERE, lease(4).cancel_secret)
+        store.cancel_lease(HERE, lease(4).cancel_secret, NOW)
         assert store.leases(HERE, 0) == before[:4] + before[5:]
         assert store.read(HERE, 0, 0, 1000) == content(1, 600)
 
@@ -326,8 +447,10 @@ class StoreConformance:
         store.store(HERE, {0: bytes(1000)}, lease(1), NOW)
         store.add_lease(HERE, lease(2), 1, NOW)
         assert store.space().available == 10_000 - 1000 - CONTAINER_ROOM - 72
-        store.cancel_lease(HERE, lease(1).cancel_secret)
-        store.cancel_lease(HERE, lease(2).cancel_secret)
+        store.cancel_lease(HERE, lease(1).cancel_secret, NOW)
+        store.cancel_lease(HERE, lease(2).cancel_secret, NOW)
+        assert store.space().available == 10_000 - 1000 - CONTAINER_ROOM
+        store.discard(HERE, 0, int(NOW), NOW)
         assert store.space().available == 10_000
 
     def test_the_second_upload_of_a_share_gives_its_room_back(self, build):

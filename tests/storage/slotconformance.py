@@ -125,7 +125,7 @@ class SlotStoreConformance:
         assert refusal(store.write, writer.index, {256: changes[0]}, lease(), NOW) == "bad-request"
         assert refusal(store.write, writer.index, changes, Lease(b"r", b"c"), NOW) == "bad-request"
         assert refusal(store.numbers, b"short") == "bad-request"
-        assert refusal(store.cancel_lease, writer.index, b"short") == "bad-request"
+        assert refusal(store.cancel_lease, writer.index, b"short", NOW) == "bad-request"
         assert store.numbers(writer.index) == ()
 
     def test_indexes_are_told_in_order_and_from_any_place_on(self, store):
@@ -178,17 +178,50 @@ class SlotStoreConformance:
         assert len(store.leases(writer.index, 0)) == 3 * FIRST_LEASES + 1
         assert carries(store, writer, second)
 
-    def test_a_share_goes_with_its_last_lease(self, store):
+    def test_a_share_that_loses_its_last_lease_stays_and_is_nobodys(self, store):
         writer = Writer()
-        put(store, writer, writer.write(b"x"), numbers=(0, 1))
+        first = writer.write(b"x")
+        put(store, writer, first, numbers=(0, 1))
         store.add_lease(writer.index, lease(1), 1, NOW)
-        assert store.cancel_lease(writer.index, lease(7).cancel_secret) == 0
-        assert store.cancel_lease(writer.index, lease(0).cancel_secret) == 2
-        assert store.numbers(writer.index) == (0, 1)
-        assert store.cancel_lease(writer.index, lease(1).cancel_secret) == 2
-        assert store.numbers(writer.index) == ()
+        assert store.cancel_lease(writer.index, lease(7).cancel_secret, NOW) == 0
+        assert store.cancel_lease(writer.index, lease(0).cancel_secret, NOW) == 2
+        assert store.cancel_lease(writer.index, lease(1).cancel_secret, NOW) == 2
+        assert store.leases(writer.index, 0) == ()
+        assert carries(store, writer, first, 1)
+        assert store.add_lease(writer.index, lease(2), 1, NOW) == 2
+        assert [each.expires for each in store.leases(writer.index, 0)] == [NOW + PERIOD]
+        assert store.cancel_lease(writer.index, lease(2).cancel_secret, NOW) == 2
+
+    # --- the trash --------------------------------------------------------------------------------------
+
+    def test_what_is_discarded_is_seen_by_nobody_until_a_lease_brings_it_back(self, store):
+        writer = Writer()
+        first = writer.write(content(1, 300))
+        put(store, writer, first, numbers=(0, 1))
+        assert store.discard(writer.index, 0, int(NOW) + PERIOD, NOW)
+        assert store.numbers(writer.index) == (1,)
+        assert refusal(store.head, writer.index, 0) == "no-such-share"
+        assert store.add_lease(writer.index, lease(1), 1, NOW) == 2
+        assert carries(store, writer, first, 0)
+        assert len(store.leases(writer.index, 0)) == 2
+
+    def test_what_was_renewed_meanwhile_is_not_discarded(self, store):
+        writer = Writer()
+        put(store, writer, writer.write(b"x"))
+        store.add_lease(writer.index, lease(), 1, NOW + 50)
+        assert not store.discard(writer.index, 0, int(NOW) + PERIOD, NOW)
+        assert store.numbers(writer.index) == (0,)
+        assert not store.discard(writer.index, 1, int(NOW) + PERIOD, NOW)
+
+    def test_what_is_purged_is_gone_and_may_be_written_anew(self, store):
+        writer = Writer()
+        put(store, writer, writer.write(content(1, 300)))
+        assert not store.purge(writer.index, 0)
+        store.discard(writer.index, 0, int(NOW) + PERIOD, NOW)
+        assert store.purge(writer.index, 0)
+        assert store.restore(writer.index) == 0
         assert list(store.storage_indexes()) == []
-        again = writer.write(b"again")
+        again = writer.write(b"again", sequence=1)
         put(store, writer, again)
         assert carries(store, writer, again)
 
@@ -202,9 +235,11 @@ class SlotStoreConformance:
         put(both.slots, writer, writer.write(content(1, 500)))
         assert both.space().shares == 2
         assert 250 + 400 < left - both.space().available < 2000
-        both.slots.cancel_lease(writer.index, lease().cancel_secret)
+        both.slots.discard(writer.index, 0, int(NOW) + PERIOD, NOW)
         assert both.space().available == left
         assert both.space().shares == 1
+        put(both.slots, Writer(2), Writer(2).write(content(1, 4400)))
+        assert both.slots.restore(writer.index) == 0, "the trash gives way"
 
     def test_room_is_what_versions_take(self, build):
         both = build(StoreOptions(sizelimit=100_000))

@@ -39,19 +39,10 @@ class Ledger:
 
     required: set[tuple[int, int]] = field(default_factory=set)
     allowed: dict[tuple[int, int], set[bytes]] = field(default_factory=dict)
-    gone: set[tuple[int, int]] = field(default_factory=set)
     leases: dict[tuple[int, int], dict[int, int]] = field(default_factory=dict)
-    possible: dict[tuple[int, int], set[int]] = field(default_factory=dict)
 
     def may_come(self, place: int, number: int, data: bytes) -> None:
-        self.gone.discard((place, number))
         self.allowed.setdefault((place, number), set()).add(data)
-
-    def may_lease(self, place: int, leased: int) -> None:
-        """Shares of this place may get the lease, be they acknowledged or not."""
-        for key in self.allowed:
-            if key[0] == place:
-                self.possible.setdefault(key, set()).add(leased)
 
     def is_there(self, place: int, number: int, leased: int, expires: float) -> None:
         self.required.add((place, number))
@@ -67,26 +58,20 @@ class Ledger:
                 self.has_lease(*key, leased, now)
 
     def may_lose(self, place: int, leased: int) -> None:
-        """The lease may go, and with a last one the share."""
+        """The lease may go; the share stays, be it nobody's."""
         for key in [key for key in self.leases if key[0] == place]:
             self.leases[key].pop(leased, None)
-            if not self.leases[key]:
-                self.required.discard(key)
 
-    def lost(self, place: int, leased: int) -> None:
-        """The lease is gone, and a share that can have no other."""
-        for key, possible in self.possible.items():
-            if key[0] == place:
-                possible.discard(leased)
-                if not possible:
-                    self.gone.add(key)
+    def may_go(self, place: int, number: int) -> None:
+        """The share may be lost for good."""
+        self.required.discard((place, number))
+        self.leases.pop((place, number), None)
 
 
 def stores(store: DiskStore, ledger: Ledger, place: int, numbers: tuple[int, ...], leased: int, now: float) -> None:
     shares = {number: data_of(place, number) for number in numbers}
     for number, data in shares.items():
         ledger.may_come(place, number, data)
-    ledger.may_lease(place, leased)
     stored, present = store.store(index(place), shares, lease(leased), now)
     assert set(stored) | set(present) == set(numbers)
     for number in numbers:
@@ -97,7 +82,6 @@ def stores(store: DiskStore, ledger: Ledger, place: int, numbers: tuple[int, ...
 def uploads(store: DiskStore, ledger: Ledger, place: int, number: int, leased: int, now: float) -> None:
     data = data_of(place, number)
     ledger.may_come(place, number, data)
-    ledger.may_lease(place, leased)
     allocated, _ = store.allocate(index(place), MINE, (number,), len(data), lease(leased), now)
     ledger.all_leased(place, leased, now)
     if allocated:
@@ -108,7 +92,6 @@ def uploads(store: DiskStore, ledger: Ledger, place: int, number: int, leased: i
 
 
 def aborts(store: DiskStore, ledger: Ledger, place: int, number: int, leased: int, now: float) -> None:
-    ledger.may_lease(place, leased)
     store.allocate(index(place), THEIRS, (number,), 500, lease(leased), now)
     ledger.all_leased(place, leased, now)
     store.write(index(place), THEIRS, number, 0, b"never to be seen", now)
@@ -116,21 +99,29 @@ def aborts(store: DiskStore, ledger: Ledger, place: int, number: int, leased: in
 
 
 def leases(store: DiskStore, ledger: Ledger, place: int, leased: int, now: float) -> None:
-    ledger.may_lease(place, leased)
     store.add_lease(index(place), lease(leased), 1, now)
     ledger.all_leased(place, leased, now)
 
 
 def cancels(store: DiskStore, ledger: Ledger, place: int, leased: int) -> None:
     ledger.may_lose(place, leased)
-    store.cancel_lease(index(place), lease(leased).cancel_secret)
-    ledger.lost(place, leased)
+    store.cancel_lease(index(place), lease(leased).cancel_secret, NOW)
+
+
+def discards(store: DiskStore, place: int, number: int) -> None:
+    """Into the trash: whatever happens, the share is there or can be brought back."""
+    ends = [each.expires for each in store.leases(index(place), number)]
+    store.discard(index(place), number, max(ends, default=int(NOW)), NOW + 99)
+
+
+def purges(store: DiskStore, ledger: Ledger, place: int, number: int) -> None:
+    ledger.may_go(place, number)
+    store.purge(index(place), number)
 
 
 def replaces(store: DiskStore, ledger: Ledger) -> None:
     place = 5
     ledger.may_come(place, 1, ROTTEN)
-    ledger.may_lease(place, 1)
     store.store(index(place), {1: ROTTEN}, lease(1), NOW)
     ledger.is_there(place, 1, 1, NOW)
     ledger.may_come(place, 1, share(5, 1))
@@ -157,6 +148,12 @@ def history(store: DiskStore, ledger: Ledger) -> list[Callable[[], object]]:
         lambda: stores(store, ledger, 2, (1,), 6, NOW),
         lambda: cancels(store, ledger, 2, 6),
         lambda: leases(store, ledger, 5, 3, NOW),
+        lambda: cancels(store, ledger, 2, 5),
+        lambda: discards(store, 2, 0),
+        lambda: discards(store, 1, 3),
+        lambda: discards(store, 0, 1),
+        lambda: leases(store, ledger, 1, 3, NOW),
+        lambda: purges(store, ledger, 0, 1),
         lambda: stores(store, ledger, 1, (3,), 2, NOW),
         store.shut,
     ]
@@ -179,13 +176,14 @@ def muddle_through(store: DiskStore, ledger: Ledger) -> int:
 
 
 def check(store: DiskStore, ledger: Ledger) -> None:
-    """Everything acknowledged is there whole, and nothing else that was never stored."""
+    """Everything acknowledged is there whole or comes back from the trash, and nothing else that was never stored."""
     visible = {}
+    for place in range(6):
+        store.restore(index(place))
     for place in range(6):
         for number in store.shares(index(place)):
             visible[place, number] = store.read(index(place), number, 0, 10**6)
     assert ledger.required <= visible.keys()
-    assert not ledger.gone & visible.keys()
     for key, data in visible.items():
         assert data in ledger.allowed.get(key, ()), f"share {key} is not what was stored"
         found = {LEASES.get(each.renew_secret): each.expires for each in store.leases(index(key[0]), key[1])}

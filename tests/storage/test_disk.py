@@ -94,7 +94,7 @@ def test_leases_are_renewed_and_cancelled_as_tahoe_lafs_does(root, case):
     store = opened(root)
     store.add_lease(index(0), lease(77), 1, NOW)
     assert path.stat().st_size == len(case["file"]) // 2 + 72
-    assert store.cancel_lease(index(0), lease(77).cancel_secret) == 1
+    assert store.cancel_lease(index(0), lease(77).cancel_secret, NOW) == 1
     for place in range(len(case["leases"])):
         assert store.add_lease(index(0), as_given(case, place), 1, 0.0) == 1
     assert path.read_bytes() == bytes.fromhex(case["file"])
@@ -192,7 +192,7 @@ def test_a_mutable_container_is_no_share_of_ours_and_is_left_alone(root, version
     with pytest.raises(Refused, match="conflict"):
         store.close(index(0), MINE, (1,))
     store.add_lease(index(0), lease(), 1, NOW)
-    store.cancel_lease(index(0), lease().cancel_secret)
+    store.cancel_lease(index(0), lease().cancel_secret, NOW)
     assert path.read_bytes() == data
 
 

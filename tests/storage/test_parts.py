@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tahoe.errors import NoSpace, Refused
+from tahoe.storage.books import Books
 from tahoe.storage.content import Pieces
-from tahoe.storage.filesystem import VolatileFileSystem
+from tahoe.storage.filesystem import DiskSpace, VolatileFileSystem
 from tahoe.storage.folders import Folders
 from tahoe.storage.layout import folder_of, indexes_in, numbers_in, path_of, prefixes_in
+from tahoe.storage.leaseindex import FILE, Entry, MemoryLeaseIndex, ShareName
 from tahoe.storage.pool import Pool
-from tahoe.storage.room import DiskSpace, Room
+from tahoe.storage.room import Room
 from tahoe.storage.spans import Spans
 from tahoe.storage.store import StoreOptions
 from tests.storage.samples import content, index
@@ -182,18 +184,24 @@ def test_paths_are_those_of_tahoe_lafs():
 
 def test_the_disks_free_bytes_and_the_limit_both_count():
     disk = [DiskSpace(1000, 500)]
-    room = Room(StoreOptions(sizelimit=600, reserved_space=100), lambda: disk[0])
+    books = Books(MemoryLeaseIndex(), VolatileFileSystem())
+    room = Room(StoreOptions(sizelimit=600, reserved_space=100), lambda: disk[0], books)
+    with pytest.raises(NoSpace, match="counting"):
+        room.reserve(1)
+    books.index.count_anew()
+    books.index.counted()
     assert room.space().available == 400
     room.reserve(300)
     assert room.space().available == 100
     disk[0] = DiskSpace(1000, 250)
     room.written(250)
     assert room.space().available == 100
-    room.settle(300, 50, 300, 1)
+    books.index.put(Entry(ShareName(FILE, index(0), 0), 300, {1: 5}))
+    room.settle(300, 50)
     assert room.space().available == 150
-    room.grow(150)
+    books.index.put(Entry(ShareName(FILE, index(1), 0), 150, {1: 5}))
     assert room.space().available == 150
-    room.grow(100)
+    books.index.put(Entry(ShareName(FILE, index(2), 0), 100, {1: 5}))
     with pytest.raises(NoSpace):
         room.reserve(51)
     room.reserve(50)

@@ -118,13 +118,17 @@ def leases(store: DiskStore, ledger: Ledger, slot: int, leased: int, now: float)
 
 
 def goes(store: DiskStore, ledger: Ledger, slot: int) -> None:
-    """Cancel the only lease of a slot."""
+    """Cancel the only lease of a slot, put it into the trash, from where it can be brought back, and purge it."""
     index = WRITERS[slot].index
     keys = [(slot, number) for number in range(3)]
     for key in keys:
         ledger.leases.pop(key, None)
-    with ledger.under_way(keys, None):
-        store.slots.cancel_lease(index, lease(2).cancel_secret)
+    store.slots.cancel_lease(index, lease(2).cancel_secret, NOW)
+    for number in store.slots.numbers(index):
+        store.slots.discard(index, number, int(NOW), NOW)
+    for key in keys:
+        ledger.possible.setdefault(key, []).append(None)
+        store.slots.purge(index, key[1])
 
 
 def history(store: DiskStore, ledger: Ledger) -> list[Callable[[], object]]:
@@ -179,6 +183,8 @@ def visible(store: DiskStore) -> dict[Key, EncodedSlot]:
 
 
 def check(store: DiskStore, ledger: Ledger) -> None:
+    for writer in WRITERS:
+        store.slots.restore(writer.index)
     found = visible(store)
     for key in {*ledger.acknowledged, *ledger.possible, *found}:
         allowed = [ledger.acknowledged.get(key), *ledger.possible.get(key, [])]

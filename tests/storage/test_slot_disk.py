@@ -240,14 +240,14 @@ def test_whatever_is_done_at_once_costs_one_sync(disk):
         lambda: put(store.slots, writer, first, numbers=(0, 1, 2)),
         lambda: put(store.slots, writer, second, first, numbers=(0, 1, 2)),
         lambda: store.slots.add_lease(writer.index, lease(7), 1, NOW),
-        lambda: store.slots.cancel_lease(writer.index, lease(7).cancel_secret),
-        lambda: store.slots.cancel_lease(writer.index, lease().cancel_secret),
+        lambda: store.slots.cancel_lease(writer.index, lease(7).cancel_secret, NOW),
+        lambda: store.slots.cancel_lease(writer.index, lease().cancel_secret, NOW),
     ):
         disk.verbs.clear()
         step()
         assert disk.verbs["sync"] == 1
         assert "sync_directory" not in disk.verbs
-    assert store.slots.numbers(writer.index) == ()
+    assert store.slots.leases(writer.index, 0) == ()
 
 
 # --- disks that won't --------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from tahoe.codec.slot import EncodedSlot
 from tahoe.protocol import ReadSlot
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.filesystem import VolatileFileSystem
+from tahoe.storage.leaseindex import SLOT, ShareName
 from tahoe.storage.memory import MemoryStore
 from tests.storage.samples import NOW, content, lease
 from tests.storage.slotconformance import carries
@@ -35,6 +36,7 @@ class Slots(RuleBasedStateMachine):
         self.made: list[EncodedSlot] = []
         self.model: dict[int, EncodedSlot] = {}
         self.leases: dict[int, set[int]] = {}
+        self.trash: dict[int, EncodedSlot] = {}
 
     @property
     def stores(self):
@@ -64,12 +66,18 @@ class Slots(RuleBasedStateMachine):
                     self.leases[number].add(leased)
         return one.outcomes[0].outcome
 
+    def all_come_back(self) -> None:
+        """What every write and every new lease does first."""
+        self.model.update(self.trash)
+        self.trash.clear()
+
     @initialize(size=sizes)
     def begin(self, size):
         self.make(size, 1, None)
 
     @rule(number=numbers, size=sizes, seed=st.integers(1, 50), leased=st.integers(0, 5), skip=st.integers(1, 3))
     def next_version(self, number, size, seed, leased, skip):
+        self.all_come_back()
         base = self.model.get(number)
         highest = max(each.version.sequence for each in self.made)
         encoded = self.make(size, seed, base, highest + skip)
@@ -77,6 +85,7 @@ class Slots(RuleBasedStateMachine):
 
     @rule(size=sizes, seed=st.integers(1, 50))
     def next_version_of_all_shares_that_agree(self, size, seed):
+        self.all_come_back()
         base = self.model.get(0)
         group = [number for number in range(3) if self.model.get(number) == base]
         encoded = self.make(size, seed, base, max(each.version.sequence for each in self.made) + 1)
@@ -85,6 +94,7 @@ class Slots(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(data=st.data(), whole=st.booleans())
     def rival_of_one_sequence_number(self, data, whole):
+        self.all_come_back()
         number = data.draw(st.sampled_from(sorted(self.model)))
         held = self.model[number]
         rival = self.make(100, 99, held, held.version.sequence)
@@ -93,6 +103,7 @@ class Slots(RuleBasedStateMachine):
 
     @rule(data=st.data(), number=numbers)
     def any_version_in_place_of_any_other(self, data, number):
+        self.all_come_back()
         encoded = data.draw(st.sampled_from(self.made), label="offered")
         replaced = data.draw(st.sampled_from([None, *self.made]), label="replaced")
         held = self.model.get(number)
@@ -103,6 +114,7 @@ class Slots(RuleBasedStateMachine):
 
     @rule(leased=st.integers(0, 5))
     def lease_added(self, leased):
+        self.all_come_back()
         for store in self.stores:
             assert store.add_lease(self.writer.index, lease(leased), 1, NOW) == len(self.model)
         for number in self.model:
@@ -112,26 +124,55 @@ class Slots(RuleBasedStateMachine):
     def lease_cancelled(self, leased):
         count = sum(leased in self.leases[number] for number in self.model)
         for store in self.stores:
-            assert store.cancel_lease(self.writer.index, lease(leased).cancel_secret) == count
+            assert store.cancel_lease(self.writer.index, lease(leased).cancel_secret, NOW) == count
         for number in list(self.model):
             self.leases[number].discard(leased)
-            if not self.leases[number]:
-                del self.model[number], self.leases[number]
+
+    @rule(number=numbers)
+    def discarded(self, number):
+        """Both put it into the trash, from where the next lease or write brings it back, or it is purged."""
+        for store in (self.memory, self.on_disk):
+            known = store.books().index.find(ShareName(SLOT, self.writer.index, number))
+            if known is not None and not known.discarded:
+                assert store.slots.discard(self.writer.index, number, known.expires, NOW)
+        if number in self.model:
+            self.trash[number] = self.model.pop(number)
+
+    @rule(purged=st.booleans())
+    def trash_emptied(self, purged):
+        for store in self.stores:
+            if purged:
+                assert [store.purge(self.writer.index, number) for number in self.trash] == [True] * len(self.trash)
+            else:
+                assert store.restore(self.writer.index) == len(self.trash)
+        if purged:
+            for number in self.trash:
+                del self.leases[number]
+        else:
+            self.model.update(self.trash)
+        self.trash.clear()
 
     @rule(seed=st.integers(0, 10**6))
     def power_cut(self, seed):
         self.disk.crash(Random(seed))
-        self.on_disk = DiskStore(self.disk).open()
+        self.begin_anew()
 
     @rule()
     def kill(self):
         self.disk.kill()
-        self.on_disk = DiskStore(self.disk).open()
+        self.begin_anew()
 
     @rule()
     def end(self):
         self.on_disk.shut()
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Whether a share is found in the trash or not after a power cut is for chance to say."""
         self.on_disk = DiskStore(self.disk).open()
+        for store in self.stores:
+            store.restore(self.writer.index)
+        self.all_come_back()
 
     @invariant()
     def stores_carry_what_the_model_says(self):
@@ -150,6 +191,9 @@ class Slots(RuleBasedStateMachine):
     @invariant()
     def room_is_accounted_for_alike(self):
         assert self.memory.space().shares == self.on_disk.space().shares == len(self.model)
+        one, two = (store.books().index for store in (self.memory, self.on_disk))
+        assert sorted(one) == sorted(two)
+        assert one.trash() == two.trash()
 
 
 TestSlots = Slots.TestCase

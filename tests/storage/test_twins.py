@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tahoe.errors import NoSpace, Refused
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.filesystem import VolatileFileSystem
+from tahoe.storage.leaseindex import FILE, ShareName
 from tahoe.storage.memory import MemoryStore
 from tahoe.storage.store import StoreOptions
 from tests.storage.samples import MINE, NOW, THEIRS, flipped, index, lease, share
@@ -87,7 +88,21 @@ class Twins(RuleBasedStateMachine):
 
     @rule(place=PLACES, leased=SEEDS)
     def cancel_lease(self, place, leased):
-        self.both("cancel_lease", index(place), lease(leased).cancel_secret)
+        self.both("cancel_lease", index(place), lease(leased).cancel_secret, self.now)
+
+    @rule(place=PLACES, number=NUMBERS)
+    def discard(self, place, number):
+        known = self.in_memory.books().index.find(ShareName(FILE, index(place), number))
+        if known is not None and not known.discarded:
+            self.both("discard", index(place), number, known.expires, self.now)
+
+    @rule(place=PLACES, number=NUMBERS)
+    def purge(self, place, number):
+        self.both("purge", index(place), number)
+
+    @rule(place=PLACES)
+    def restore(self, place):
+        self.both("restore", index(place))
 
     @rule(place=PLACES, number=NUMBERS, seed=SEEDS)
     def replace_corrupt(self, place, number, seed):
@@ -99,7 +114,12 @@ class Twins(RuleBasedStateMachine):
 
     @rule(seed=st.integers(0, 1000), clean=st.booleans())
     def restart(self, seed, clean):
-        """Uploads are lost, nothing else; the store in memory forgets them on request."""
+        """Uploads are lost, nothing else; the store in memory forgets them on request.
+
+        What is in the trash may come back by a power cut, so it comes back before.
+        """
+        for place in range(3):
+            self.both("restore", index(place))
         if clean:
             self.on_disk.shut()
         self.disk.crash(Random(seed))
@@ -119,6 +139,10 @@ class Twins(RuleBasedStateMachine):
         spaces = [store.space() for store in (self.on_disk, self.in_memory)]
         assert spaces[0].available == spaces[1].available
         assert spaces[0] == spaces[1]
+        books = [store.books().index for store in (self.on_disk, self.in_memory)]
+        assert sorted(books[0]) == sorted(books[1])
+        assert books[0].trash() == books[1].trash()
+        assert books[0].owners() == books[1].owners()
 
 
 TestTwins = Twins.TestCase
