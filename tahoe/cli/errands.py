@@ -58,17 +58,21 @@ class Errands:
     def breathe(self) -> None:
         """Wait until there is room for more; whoever starts an unknown number of errands does so before each."""
         while self._open >= self._workers * WAITING_PER_WORKER:
-            self._conclude_one()
+            self.conclude_one()
 
     def finish(self) -> None:
         """Wait until all errands are done, and those that followed from them."""
-        while self._open:
-            self._conclude_one()
+        while self.conclude_one():
+            pass
 
-    def _conclude_one(self) -> None:
+    def conclude_one(self) -> bool:
+        """Wait until one errand is done; false if none was under way."""
+        if not self._open:
+            return False
         future, then = self._results.get()
         self._open -= 1
         then(future)
+        return True
 
     def _work(self) -> None:
         while (order := self._orders.get()) is not None:

@@ -61,6 +61,10 @@ class GatewayError(click.ClickException):
         self.kind = kind
 
 
+class UnreachableError(click.ClickException):
+    """There is no gateway, or it went away."""
+
+
 class Gateway:
     """A gateway's address and the token that opens it, as options name them.
 
@@ -83,7 +87,7 @@ class Gateway:
 
         Raises:
             GatewayError: the gateway answers an error.
-            ClickException: it can't be reached.
+            UnreachableError: it can't be reached.
         """
         response = self._exchange(method, path, body, headers or {})
         if response.status < 400:
@@ -119,7 +123,7 @@ class Gateway:
                 connection = self._connect()
                 return self._own.ask(connection, method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
-            raise click.ClickException(self._unreachable(connection, error)) from error
+            raise UnreachableError(self._unreachable(connection, error)) from error
 
     def _introduction(self) -> dict[str, str]:
         """Who we are, and that errors may come as JSON."""

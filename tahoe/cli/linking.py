@@ -101,11 +101,15 @@ def into(gateway: Gateway, target: Location, source: Location) -> Location:
     return target.child(source.name)
 
 
+def unlink(gateway: Gateway, location: Location, kind: str) -> None:
+    """Take something out of its directory; it has to be of a kind: ``any``, ``file`` or ``directory``."""
+    ask_text(gateway, "POST", location.parent, t="unlink", name=location.name, kind=kind)
+
+
 def _remove(gateway: Gateway, location: Location, recursive: bool, force: bool) -> str | None:  # noqa: FBT001  # facts
     """Unlink one thing; returns why it failed."""
-    kind = "any" if recursive else "file"
     try:
-        ask_text(gateway, "POST", location.parent, t="unlink", name=location.name, kind=kind)
+        unlink(gateway, location, "any" if recursive else "file")
     except GatewayError as error:
         if error.kind == "NoSuchChild":
             return None if force else f"{location}: there is nothing of this name"

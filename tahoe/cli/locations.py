@@ -131,6 +131,11 @@ def is_in_grid(text: str) -> bool:
     return bool(_CAPABILITY.match(text) or (_WITH_START.fullmatch(text) and not _is_drive(text)))
 
 
+def names_a_file(start: str) -> bool:
+    """Whether a start is the capability of a file: contents go into it, not below it."""
+    return not start.startswith((ROOT, "URI:DIR"))
+
+
 def named(location: Location, what: str) -> Location:
     """Return a location that has a name.
 

@@ -39,6 +39,8 @@ COMMANDS: Final = {
     "mkdir": Entry("tahoe.cli.linking:mkdir", "Make a directory."),
     "rm": Entry("tahoe.cli.linking:rm", "Take things out of their directories."),
     "unlink": Entry("tahoe.cli.linking:rm", "The same as rm."),
+    "cp": Entry("tahoe.cli.copying:cp", "Copy files and trees, to, from and within the grid."),
+    "mv": Entry("tahoe.cli.copying:mv", "Move files and trees, to, from and within the grid."),
     "ln": Entry("tahoe.cli.linking:ln", "Give a thing another name, too."),
     "check": Entry("tahoe.cli.check:check", "Ask the servers whether what is stored is still there."),
     "verify": Entry("tahoe.cli.check:verify", "Look at every byte of what is stored."),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 from urllib.parse import urlencode
 
 import click
 
-from tahoe.cli.gateway import BLOCK, Body, Gateway, GatewayError, with_gateway
-from tahoe.cli.locations import ROOT, Location, Locations
+from tahoe.cli.gateway import Body, Gateway, GatewayError, with_gateway
+from tahoe.cli.gridtree import received
+from tahoe.cli.localtree import blocks, draft_of
+from tahoe.cli.locations import Location, Locations, names_a_file
 from tahoe.cli.names import grid_name, local_name
 from tahoe.cli.nodes import ask, is_taken, look
 from tahoe.cli.progress import progress
@@ -46,7 +47,7 @@ def put(gateway: Gateway, file: BinaryIO, path: str | None, convergence: str, *,
     location = None if path is None else place_for(Locations(gateway.directory).find(path), _name_of(file))
     size = size_of(file)
     with progress("put", size) as advance:
-        click.echo(store(gateway, location, blocks(file, size, advance), size, **options))
+        click.echo(store(gateway, location, counted(blocks(file, size), advance), size, **options))
 
 
 def store(gateway: Gateway, location: Location | None, body: Body, size: int | None, **options: str) -> str:
@@ -77,7 +78,7 @@ def get(gateway: Gateway, path: str, file: Path) -> None:
     """
     location = Locations(gateway.directory).find(path)
     name = location.name
-    if location.names or not _names_a_file(location.start):
+    if location.names or not names_a_file(location.start):
         node = look(gateway, location)
         if node.is_directory:
             raise click.ClickException(f"{location} is a directory; tahoe ls lists it, tahoe cp -r fetches all of it")
@@ -85,8 +86,9 @@ def get(gateway: Gateway, path: str, file: Path) -> None:
     if file.is_dir():
         file /= local_name(name)
     response = ask(gateway, "GET", location)
-    with output_file(file) as output:
-        receive(response, output)
+    with output_file(file) as output, progress("get", response.length) as advance:
+        output.writelines(counted(received(response), advance))
+        output.flush()
 
 
 def place_for(location: Location, name: str) -> Location:
@@ -97,16 +99,11 @@ def place_for(location: Location, name: str) -> Location:
     """
     if location.names and not location.slash:
         return location
-    if not location.names and _names_a_file(location.start):
+    if not location.names and names_a_file(location.start):
         return location
     if not name:
         raise click.UsageError(f"say under which name: {location}{'/' * location.slash}NAME")
     return location.child(grid_name(name))
-
-
-def _names_a_file(start: str) -> bool:
-    """Whether a start is the capability of a file, which a slot's contents go to."""
-    return not start.startswith((ROOT, "URI:DIR"))
 
 
 def _name_of(file: BinaryIO) -> str:
@@ -123,45 +120,11 @@ def size_of(file: IO[bytes]) -> int | None:
         return None
 
 
-def blocks(file: IO[bytes], size: int | None, advance: Callable[[int], None]) -> Iterator[bytes]:
-    """Read a file in blocks; one that grows meanwhile is stored as long as it was announced."""
-    left = size
-    while block := file.read(BLOCK if left is None else min(BLOCK, left)):
-        if left is not None:
-            left -= len(block)
-        yield block
-        advance(len(block))
-    if left:
-        raise click.ClickException(f"the file became {left} bytes shorter while it was read; nothing was stored")
-
-
-def receive(response: http.client.HTTPResponse, output: IO[bytes]) -> None:
-    """Copy the answer's body.
-
-    Raises:
-        ClickException: it ends too early.
-    """
-    size = response.length or 0
-    buffer = memoryview(bytearray(BLOCK))
-    received = 0
-    with progress("get", size) as advance:
-        while count := _read_into(buffer, response):
-            output.write(buffer[:count])
-            received += count
-            advance(count)
-    output.flush()
-    if received < size:
-        raise click.ClickException(
-            f"the file broke off after {received} of {size} bytes; the node's logs/node.log says why"
-        )
-
-
-def _read_into(buffer: memoryview, response: http.client.HTTPResponse) -> int:
-    """Read some bytes; none at the end, whether it was reached or the connection broke."""
-    try:
-        return response.readinto(buffer)
-    except (OSError, http.client.HTTPException):
-        return 0
+def counted(pieces: Iterable[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
+    """Yield pieces and tell how long each was, when it has been dealt with."""
+    for piece in pieces:
+        yield piece
+        advance(len(piece))
 
 
 @contextmanager
@@ -169,16 +132,9 @@ def output_file(path: Path) -> Iterator[IO[bytes]]:
     """Open where a file goes. A regular file is replaced when all is well, and stays as it was otherwise."""
     if str(path) == "-":
         yield sys.stdout.buffer
-        return
-    if path.exists() and not path.is_file():
+    elif path.exists() and not path.is_file():
         with path.open("wb") as special:
             yield special
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with draft.open("wb") as file:
-            yield file
-        draft.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            draft.unlink()
+    else:
+        with draft_of(path) as draft:
+            yield draft
