@@ -20,8 +20,10 @@ from tahoe.errors import TahoeError
 from tahoe.net.logs import NodeLog
 from tahoe.web.calls import Call
 from tahoe.web.errors import ClientGone, WebError, account_of, response_to
+from tahoe.web.openapi import DESCRIPTION
+from tahoe.web.rows import Authority, Row
 from tahoe.web.services import Services
-from tahoe.web.table import PLACE, Authority, Row, rows_by_path
+from tahoe.web.table import PLACE, rows_by_path
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -169,7 +171,7 @@ class _Watched:
 
 def _table_routes(services: Services) -> list[BaseRoute]:
     routes: list[BaseRoute] = []
-    for path, rows in rows_by_path():
+    for path, rows in [*rows_by_path(), (DESCRIPTION.path, (DESCRIPTION,))]:
         switch = Switch(services, rows)
         routes += [Route(each, switch) for each in (_PLACE_ROUTES if path == PLACE else (path,))]
     return [*routes, Route("/{path:path}", _nowhere)]

@@ -26,6 +26,7 @@ def starter(kind: str) -> Endpoint:
     """Return the endpoint that starts jobs of a kind."""
 
     async def start(call: Call) -> ASGIApp:
+        """Do the same as a job, which goes on when nobody waits for it."""
         found = await find(call.services.client, call.place)
         job = call.services.jobs.start(kind, JOB_KINDS[kind](call.services, found.capability))
         return json_answer({"job": job.identity}, 202)

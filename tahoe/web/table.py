@@ -7,67 +7,16 @@ nothing else does. *Place* rows stand for four paths each: ``/uri/CAP`` and ``/v
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final
 
 from tahoe.web import about, checks, directories, doors, files, forms, kinds, measures, roots, trees, zips
-from tahoe.web.calls import Endpoint
-
-
-class Authority(Enum):
-    """What a request needs."""
-
-    NONE = "nothing"
-    CAPABILITY = "the capability in its URL; under /vdrive the node's authority"
-    NODE = "the node's authority: its token, or a session of a browser"
-
-
-class Parameter(NamedTuple):
-    """One parameter of the query."""
-
-    name: str
-    about: str
-    choices: tuple[str, ...] = ()
-    required: bool = False
-
-
-class Row(NamedTuple):
-    """One operation.
-
-    Args:
-        method: GET stands for HEAD, too.
-        path: with parameters in braces, or ``PLACE``.
-        operation: the value of ``t=``; empty without one.
-        endpoint: does it; its docstring's first line says what it does.
-        authority: what it needs.
-        parameters: of the query.
-        body: what the body is; empty where there is none.
-    """
-
-    method: str
-    path: str
-    operation: str
-    endpoint: Endpoint
-    authority: Authority
-    parameters: tuple[Parameter, ...] = ()
-    body: str = ""
-
-    @property
-    def about(self) -> str:
-        """What it does."""
-        return (self.endpoint.__doc__ or "").strip().partition("\n")[0]
-
+from tahoe.web.rows import Authority, Gives, Parameter, Row, Takes
 
 PLACE: Final = "PLACE"
 PLACE_PATHS: Final = ("/uri/{cap}", "/uri/{cap}/{path}", "/vdrive/{root}", "/vdrive/{root}/{path}")
 
 _OPEN, _CAP, _NODE = Authority.NONE, Authority.CAPABILITY, Authority.NODE
 
-CONTENTS: Final = "contents"
-CHILDREN: Final = "children"
-CAPABILITY: Final = "capability"
-STATEMENT: Final = "statement"
-FORM: Final = "form"
 
 FORMAT: Final = Parameter("format", "immutable (CHK) or a new mutable slot", ("CHK", "SLOT"))
 CONVERGENCE: Final = Parameter("convergence", "none: a random key, so that equal files differ", ("node", "none"))
@@ -91,64 +40,123 @@ ASK_VDRIVES: Final = Parameter("refresh", "ask the vdrives first", ("true", "fal
 
 TABLE: Final[tuple[Row, ...]] = (
     # reading
-    Row("GET", PLACE, "", files.get, _CAP, (FILENAME, SAVE)),
+    Row("GET", PLACE, "", files.get, _CAP, (FILENAME, SAVE), gives=Gives.CONTENTS),
     Row("GET", PLACE, "json", files.describe, _CAP),
     Row("GET", PLACE, "info", files.inform, _CAP),
-    Row("GET", PLACE, "uri", files.capability_text, _CAP),
-    Row("GET", PLACE, "readonly-uri", files.read_only_text, _CAP),
-    Row("GET", PLACE, "verify-uri", files.verifier_text, _CAP),
-    Row("GET", "/named/{cap}/{name}", "", files.get_named, _CAP, (FILENAME, SAVE)),
-    Row("GET", "/uri", "", files.redirect_to_capability, _OPEN, (CAP_TO_FIND,)),
+    Row("GET", PLACE, "uri", files.capability_text, _CAP, gives=Gives.FOUND),
+    Row("GET", PLACE, "readonly-uri", files.read_only_text, _CAP, gives=Gives.FOUND),
+    Row("GET", PLACE, "verify-uri", files.verifier_text, _CAP, gives=Gives.FOUND),
+    Row("GET", "/named/{cap}/{name}", "", files.get_named, _CAP, (FILENAME, SAVE), gives=Gives.CONTENTS),
+    Row("GET", "/uri", "", files.redirect_to_capability, _OPEN, (CAP_TO_FIND,), gives=Gives.ELSEWHERE),
     # trees
-    Row("GET", PLACE, "stream-manifest", trees.stream_manifest, _CAP),
+    Row("GET", PLACE, "stream-manifest", trees.stream_manifest, _CAP, gives=Gives.LINES),
     Row("GET", PLACE, "deep-stats", trees.deep_statistics, _CAP),
-    Row("GET", PLACE, "deep-size", trees.deep_size, _CAP),
-    *(Row("POST", PLACE, f"start-{kind}", kinds.starter(kind), _NODE) for kind in kinds.JOB_KINDS),
-    *(Row("POST", PLACE, f"start-{kind}", checks.starter(kind), _NODE, (VERIFY, ADD_LEASE)) for kind in checks.KINDS),
+    Row("GET", PLACE, "deep-size", trees.deep_size, _CAP, gives=Gives.NUMBER),
+    *(Row("POST", PLACE, f"start-{kind}", kinds.starter(kind), _NODE, gives=Gives.JOB) for kind in kinds.JOB_KINDS),
+    *(
+        Row("POST", PLACE, f"start-{kind}", checks.starter(kind), _NODE, (VERIFY, ADD_LEASE), gives=Gives.JOB)
+        for kind in checks.KINDS
+    ),
     Row("GET", "/jobs", "", kinds.list_jobs, _NODE),
     Row("GET", "/jobs/{job}", "", kinds.show_job, _NODE),
     Row("DELETE", "/jobs/{job}", "", kinds.cancel_job, _NODE),
-    Row("GET", PLACE, "zip", zips.zip_directory, _CAP),
+    Row("GET", PLACE, "zip", zips.zip_directory, _CAP, gives=Gives.ZIP),
     # writing files
-    Row("PUT", "/uri", "", files.put_unlinked, _NODE, (FORMAT, CONVERGENCE, ENCODING), CONTENTS),
-    Row("PUT", PLACE, "", files.put, _NODE, (FORMAT, OFFSET, REPLACE, CONVERGENCE, ENCODING), CONTENTS),
-    Row("PUT", PLACE, "uri", files.attach, _NODE, (REPLACE,), CAPABILITY),
-    Row("POST", "/uri", "upload", forms.upload_unlinked, _NODE, (FORMAT, CONVERGENCE), FORM),
-    Row("POST", PLACE, "upload", forms.upload, _NODE, (NAME, FORMAT, REPLACE, CONVERGENCE), FORM),
+    Row(
+        "PUT", "/uri", "", files.put_unlinked, _NODE, (FORMAT, CONVERGENCE, ENCODING), Takes.CONTENTS, gives=Gives.KEPT
+    ),
+    Row(
+        "PUT",
+        PLACE,
+        "",
+        files.put,
+        _NODE,
+        (FORMAT, OFFSET, REPLACE, CONVERGENCE, ENCODING),
+        Takes.CONTENTS,
+        gives=Gives.KEPT,
+    ),
+    Row("PUT", PLACE, "uri", files.attach, _NODE, (REPLACE,), Takes.CAPABILITY, gives=Gives.KEPT),
+    Row("POST", "/uri", "upload", forms.upload_unlinked, _NODE, (FORMAT, CONVERGENCE), Takes.FORM, gives=Gives.NEW),
+    Row(
+        "POST",
+        PLACE,
+        "upload",
+        forms.upload,
+        _NODE,
+        (NAME, FORMAT, REPLACE, CONVERGENCE),
+        Takes.FORM,
+        gives=Gives.STORED,
+    ),
     # directories
-    Row("POST", "/uri", "mkdir", directories.mkdir_unlinked, _NODE),
-    Row("POST", "/uri", "mkdir-with-children", directories.mkdir_with_children_unlinked, _NODE, (), CHILDREN),
-    Row("POST", "/uri", "mkdir-immutable", directories.mkdir_immutable_unlinked, _NODE, (CONVERGENCE,), CHILDREN),
-    Row("POST", PLACE, "mkdir", directories.mkdir, _NODE, (NAME,)),
-    Row("POST", PLACE, "mkdir-with-children", directories.mkdir_with_children, _NODE, (NAME, REPLACE), CHILDREN),
-    Row("POST", PLACE, "mkdir-immutable", directories.mkdir_immutable, _NODE, (NAME, REPLACE, CONVERGENCE), CHILDREN),
-    Row("POST", PLACE, "set_children", directories.set_children, _NODE, (REPLACE,), CHILDREN),
-    Row("POST", PLACE, "set-children", directories.set_children, _NODE, (REPLACE,), CHILDREN),
-    Row("DELETE", PLACE, "", directories.delete, _NODE, (KIND,)),
-    Row("POST", PLACE, "unlink", directories.unlink, _NODE, (CHILD, KIND)),
-    Row("POST", PLACE, "delete", directories.unlink, _NODE, (CHILD, KIND)),
-    Row("POST", PLACE, "rename", directories.rename, _NODE, (FROM, TO, REPLACE)),
-    Row("POST", PLACE, "relink", directories.relink, _NODE, (FROM, TO_DIRECTORY, TO_OTHER, REPLACE)),
+    Row("POST", "/uri", "mkdir", directories.mkdir_unlinked, _NODE, gives=Gives.NEW),
+    Row(
+        "POST",
+        "/uri",
+        "mkdir-with-children",
+        directories.mkdir_with_children_unlinked,
+        _NODE,
+        (),
+        Takes.CHILDREN,
+        gives=Gives.NEW,
+    ),
+    Row(
+        "POST",
+        "/uri",
+        "mkdir-immutable",
+        directories.mkdir_immutable_unlinked,
+        _NODE,
+        (CONVERGENCE,),
+        Takes.CHILDREN,
+        gives=Gives.NEW,
+    ),
+    Row("POST", PLACE, "mkdir", directories.mkdir, _NODE, (NAME,), gives=Gives.KEPT),
+    Row(
+        "POST",
+        PLACE,
+        "mkdir-with-children",
+        directories.mkdir_with_children,
+        _NODE,
+        (NAME, REPLACE),
+        Takes.CHILDREN,
+        gives=Gives.NEW,
+    ),
+    Row(
+        "POST",
+        PLACE,
+        "mkdir-immutable",
+        directories.mkdir_immutable,
+        _NODE,
+        (NAME, REPLACE, CONVERGENCE),
+        Takes.CHILDREN,
+        gives=Gives.NEW,
+    ),
+    Row("POST", PLACE, "set_children", directories.set_children, _NODE, (REPLACE,), Takes.CHILDREN, gives=Gives.FOUND),
+    Row("POST", PLACE, "set-children", directories.set_children, _NODE, (REPLACE,), Takes.CHILDREN, gives=Gives.FOUND),
+    Row("DELETE", PLACE, "", directories.delete, _NODE, (KIND,), gives=Gives.FOUND),
+    Row("POST", PLACE, "unlink", directories.unlink, _NODE, (CHILD, KIND), gives=Gives.FOUND),
+    Row("POST", PLACE, "delete", directories.unlink, _NODE, (CHILD, KIND), gives=Gives.FOUND),
+    Row("POST", PLACE, "rename", directories.rename, _NODE, (FROM, TO, REPLACE), gives=Gives.FOUND),
+    Row("POST", PLACE, "relink", directories.relink, _NODE, (FROM, TO_DIRECTORY, TO_OTHER, REPLACE), gives=Gives.FOUND),
     # the node
-    Row("GET", "/", "", about.welcome, _OPEN),
+    Row("GET", "/", "", about.welcome, _OPEN, gives=Gives.TEXT),
     Row("GET", "/", "json", about.status, _NODE),
     Row("GET", "/status", "", about.status, _NODE),
     Row("GET", "/status", "json", about.status, _NODE),
     Row("GET", "/statistics", "", measures.statistics, _NODE),
     Row("GET", "/statistics", "json", measures.statistics, _NODE),
-    Row("GET", "/metrics", "", measures.metrics, _NODE),
+    Row("GET", "/metrics", "", measures.metrics, _NODE, gives=Gives.METRICS),
     Row("GET", "/storage", "", measures.storage, _NODE),
     Row("GET", "/storage", "json", measures.storage, _NODE),
     Row("GET", "/transfers", "", measures.list_transfers, _NODE),
     Row("GET", "/transfers", "json", measures.list_transfers, _NODE),
     Row("GET", "/transfers/{transfer}", "", measures.show_transfer, _NODE),
     # browsers
-    Row("POST", "/session", "", doors.invite, _NODE),
-    Row("GET", "/session", "", doors.enter, _OPEN, (CODE,)),
+    Row("POST", "/session", "", doors.invite, _NODE, gives=Gives.INVITATION),
+    Row("GET", "/session", "", doors.enter, _OPEN, (CODE,), gives=Gives.ELSEWHERE),
     # roots
     Row("GET", "/vdrive", "", roots.list_roots, _NODE, (ASK_VDRIVES,)),
     Row("GET", "/vdrive", "json", roots.list_roots, _NODE, (ASK_VDRIVES,)),
-    Row("PUT", PLACE, "statement", roots.publish, _NODE, (), STATEMENT),
+    Row("PUT", PLACE, "statement", roots.publish, _NODE, (), Takes.STATEMENT),
 )
 
 
