@@ -1,8 +1,8 @@
 """Compiled: the Monte Carlo of the simplest weather, by numba, twenty-five times as fast and share for share the same.
 
-It knows one weather, disks that die and are replaced by empty ones at once, and the standard placement rule. The repair
+It knows one weather, disks that die and are replaced by empty ones at once, and the standard placement rules. The repair
 rule stays an object: it is asked once for every number of shares, and its answers are compiled in. What the standard
-rule does when all servers are up is simple enough to be said twice (a missing share goes to the first server in the
+rules do when all servers are up and alike is simple enough to be said twice (a missing share goes to the first server in the
 file's order that holds none), and a test holds both to the same homes, repairs and times of loss.
 
 numba is an optional package (``pip install 'tahoe-grid[fast]'``).
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from tahoe.errors import BadConfiguration
 from tahoe.policy.placement import ASKED_PER_SHARE, SPREAD
+from tahoe.policy.repair import FillGaps
 from tahoe.sim.inventory import Numbers
 from tahoe.sim.montecarlo import Placed, Rules, Study
 from tahoe.sim.weather import Losses, forecast
@@ -76,9 +77,10 @@ def run_compiled(study: Study, rules: Rules, seed: int | str = 1, placed: Placed
 
 def _check(study: Study, rules: Rules) -> None:
     simple = all(isinstance(one, Losses) and getattr(one.away, "seconds", None) == 0 for one in study.weathers)
-    if not simple or rules.placement is not SPREAD or rules.checks.budget != inf:
+    placed = any(study.locations) or rules.placement is not SPREAD or rules.mend is not FillGaps
+    if not simple or placed or rules.checks.budget != inf:
         raise BadConfiguration(
-            "the compiled Monte Carlo knows Losses with replacement at once, the standard placement and no budget; "
+            "the compiled Monte Carlo knows Losses with replacement at once, the standard rules of placement on servers without locations, and no budget; "
             "take tahoe.sim.montecarlo.run for the rest"
         )
     if len(study.locations) < study.code.total:

@@ -88,26 +88,25 @@ class Inventory:
 
 
 class Assigner:
-    """Asks a placement rule where shares should go, in the terms of an inventory.
+    """Asks placement rules where shares should go, in the terms of an inventory.
 
     Args:
-        policy: the rule.
         nodes: the servers' ids by number.
         locations: their failure domains by number.
         total: shares of a file.
     """
 
-    def __init__(self, policy: PlacementPolicy, nodes: Sequence[NodeId], locations: Sequence[str], total: int) -> None:
-        self._policy = policy
+    def __init__(self, nodes: Sequence[NodeId], locations: Sequence[str], total: int) -> None:
         self._nodes = nodes
         self._locations = locations
         self._total = total
         self._number = {node: number for number, node in enumerate(nodes)}
 
-    def assign(self, order: Sequence[int], held: dict[int, tuple[int, ...]]) -> dict[int, int]:
+    def assign(self, policy: PlacementPolicy, order: Sequence[int], held: dict[int, tuple[int, ...]]) -> dict[int, int]:
         """A home for every share number that can have one.
 
         Args:
+            policy: the rule.
             order: servers that are up, best first.
             held: which shares of this file each of them holds.
         """
@@ -117,5 +116,5 @@ class Assigner:
             )  # positional is quicker, and this is the inner loop
             for server in order
         ]
-        homes = self._policy.assign(self._total, candidates)
+        homes = policy.assign(self._total, candidates)
         return {number: self._number[node] for number, node in homes.items()}

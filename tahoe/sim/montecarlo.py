@@ -15,7 +15,7 @@ weather and the standard rule, compiled; ``tahoe.sim.rare`` answers for losses s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import inf
@@ -25,14 +25,16 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tahoe.policy.health import Answers, health_of_file
 from tahoe.policy.placement import SPREAD, PlacementPolicy
+from tahoe.policy.repair import AT_ONCE, FillGaps, RepairRule
 from tahoe.protocol import NodeId
 from tahoe.sim.inventory import Assigner, Inventory, Numbers
 from tahoe.sim.weather import DAY, Incident, Weather, forecast
 
 
-class RepairRule(Protocol):
-    """When is a file repaired? The caretaker's rule answers this question, and so does any other object that can."""
+class RepairDecision(Protocol):
+    """When is a file repaired?"""
 
     def decide(self, living: int) -> bool:
         """Whether a file is repaired of which a check has found so many different shares."""
@@ -45,11 +47,31 @@ class Below:
     threshold: int
 
     def decide(self, living: int) -> bool:
-        """See ``RepairRule``."""
+        """See ``RepairDecision``."""
         return living < self.threshold
 
 
 NEVER = Below(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Caretaker:
+    """The decision that the caretaker's own rule makes, asked about a file of which so many shares were found.
+
+    Args:
+        rule: the caretaker's.
+        needed: k.
+        total: N.
+    """
+
+    rule: RepairRule = AT_ONCE
+    needed: int = 3
+    total: int = 10
+
+    def decide(self, living: int) -> bool:
+        """See ``RepairDecision``."""
+        holders = {number: (NodeId(f"v0-{number}"),) for number in range(living)}
+        return self.rule.wants(health_of_file(self.needed, self.total, holders, Answers()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +110,19 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Who decides: the same objects that actors are given."""
+    """Who decides: the same objects that actors are given.
+
+    Args:
+        placement: of new files.
+        repair: when a file is repaired; ``Caretaker`` asks the caretaker's rule.
+        checks: when it is looked at.
+        mend: the rule by which share numbers that are missing are placed.
+    """
 
     placement: PlacementPolicy = SPREAD
-    repair: RepairRule = NEVER
+    repair: RepairDecision = NEVER
     checks: Checks = field(default_factory=Checks)
+    mend: Callable[[Sequence[int]], PlacementPolicy] = FillGaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +252,12 @@ def place(study: Study, policy: PlacementPolicy, seed: int | str, reach: int = R
     """Store all files by a rule: its ``shortlist`` for each, and what its ``assign`` makes of that."""
     rng = Random(f"{seed}/placement")
     servers = _servers(study.locations, rng)
-    assigner = _assigner(study, policy)
+    assigner = _assigner(study)
     homes, orders = [], []
     for _ in range(study.files):
         known = servers if reach >= len(servers) else rng.sample(servers, reach)
         order = [server.number for server in policy.shortlist(known, rng.randbytes(16), study.code.total)]
-        assigned = assigner.assign(order, {})
+        assigned = assigner.assign(policy, order, {})
         homes.append([assigned.get(number, -1) for number in range(study.code.total)])
         orders.append(order)
     width = max(map(len, orders))
@@ -235,9 +265,9 @@ def place(study: Study, policy: PlacementPolicy, seed: int | str, reach: int = R
     return Placed(np.array(homes, np.int32), np.array(padded, np.int32))
 
 
-def _assigner(study: Study, policy: PlacementPolicy) -> Assigner:
+def _assigner(study: Study) -> Assigner:
     nodes = [NodeId(f"v0-{number}") for number in range(len(study.locations))]
-    return Assigner(policy, nodes, study.locations, study.code.total)
+    return Assigner(nodes, study.locations, study.code.total)
 
 
 class _History:
@@ -249,7 +279,7 @@ class _History:
         self._rng = rng
         self._inventory = Inventory(placed.homes, len(study.locations))
         self._orders = placed.orders
-        self._assigner = _assigner(study, rules.placement)
+        self._assigner = _assigner(study)
         self._decisions = np.array([rules.repair.decide(living) for living in range(study.code.total + 1)])
         self._lost_at = np.full(study.files, inf)
         self._causes: dict[tuple[int, int], str] = {}
@@ -348,7 +378,8 @@ class _History:
         order += [server for server in held if server not in order]
         present = {number for numbers in held.values() for number in numbers}
         made: Counter[str] = Counter()
-        for number, server in self._assigner.assign(order, held).items():
+        policy = self._rules.mend([number for number in range(code.total) if number not in present])
+        for number, server in self._assigner.assign(policy, order, held).items():
             if number not in present:
                 made[self._cause(file, number)] += 1
                 inventory.put(file, number, server)

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tahoe.sim.montecarlo import RepairRule
+from tahoe.sim.montecarlo import RepairDecision
 from tahoe.theory.confidence import Interval, student_quantile
 from tahoe.theory.markov import MEAN_TIME_WARNING
 from tahoe.theory.stripes import Repair
@@ -57,7 +57,7 @@ class Stripe:
         return np.array([after for after, _ in told]), np.array([rate for _, rate in told])
 
 
-def by_rule(rule: RepairRule, total: int, rate: float) -> Repair:
+def by_rule(rule: RepairDecision, total: int, rate: float) -> Repair:
     """Checks at a constant rate, at which a rule decides on repair: the rule of the actors, in the terms of a chain."""
     return lambda failed: (0, rate if rule.decide(total - failed) else 0.0)
 

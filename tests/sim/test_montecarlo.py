@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from tahoe.policy.placement import SPREAD
+from tahoe.policy.repair import FillGaps, RepairRule
 from tahoe.sim.compiled import run_compiled
 from tahoe.sim.estimates import estimate, judge
 from tahoe.sim.laws import Exponential, Fixed, LogNormal
 from tahoe.sim.lifetimes import Gamma, Weibull, survival
-from tahoe.sim.montecarlo import Below, Checks, Code, Rules, Study, place, run, unplaced
-from tahoe.sim.weather import DAY, YEAR, Incident, Losses, Outages, Replay, Rot, rough
+from tahoe.sim.montecarlo import Below, Caretaker, Checks, Code, Rules, Study, _History, place, run, unplaced
+from tahoe.sim.weather import DAY, YEAR, Incident, Losses, Outages, Replay, Rot, forecast, rough
 from tahoe.theory.availability import loss
 from tahoe.theory.confidence import mean_interval
 from tahoe.theory.epochs import loss_with_sweeps
@@ -205,10 +206,33 @@ def test_a_rule_of_ones_own_is_asked_for_placement_and_for_repair():
             return living % 2 == 1
 
     study = Study(unplaced(20), 5, (Losses(Exponential(YEAR)),), YEAR, Code(3, 4))
-    outcome = run(study, Rules(FirstServers(), OddOnly(), Checks(30 * DAY)), 1, reach=20)
+    rules = Rules(FirstServers(), OddOnly(), Checks(30 * DAY), mend=lambda _missing: FirstServers())
+    outcome = run(study, rules, 1, reach=20)
     assert place(study, FirstServers(), 1, reach=20).homes.tolist() == [[0, 1, 10, 11]] * 5
     assert outcome.repairs
     assert all(repair.living == 3 for repair in outcome.repairs)
+
+
+@pytest.mark.parametrize(("margin", "threshold"), [(1.0, 10), (0.5, 7), (0.0, 4)])
+def test_the_caretakers_own_rule_decides_as_it_says(margin, threshold):
+    rule = RepairRule(margin)
+    assert rule.threshold(3, 10) == threshold
+    decisions = [Caretaker(rule, 3, 10).decide(living) for living in range(11)]
+    assert decisions == [3 <= living < threshold for living in range(11)]
+    study = Study(unplaced(30), 50, (Losses(Exponential(YEAR)),), YEAR)
+    assert run(study, Rules(repair=Caretaker(rule))).repairs == run(study, Rules(repair=Below(threshold))).repairs
+
+
+def test_what_is_missing_goes_to_sites_that_have_fewest_shares():
+    locations = tuple(f"site-{number % 4}" for number in range(24))
+    study = Study(locations, 60, (Losses(Exponential(YEAR)),), 2 * YEAR, Code(2, 4))
+    crowds = {}
+    for name, mend in (("gaps", FillGaps), ("standard", lambda _missing: SPREAD)):
+        history = _History(study, Rules(repair=Below(4), mend=mend), place(study, SPREAD, 1), None)
+        history.unfold(forecast(study.weathers, locations, study.seconds, 1))
+        homes = history._inventory.homes[history._lost_at == np.inf][:, :4]
+        crowds[name] = np.mean([np.bincount(row[row >= 0] % 4).max() for row in homes])
+    assert crowds["gaps"] < crowds["standard"] - 0.2
 
 
 def test_transient_outages_lower_what_a_reader_gets_as_the_binomial_law_says():
