@@ -22,8 +22,10 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -177,19 +179,29 @@ class NewGrid:
     grid_key: Path | None = None
 
 
-def create_node(path: Path, card: GridCard, config: NodeConfig = NodeConfig()) -> NodeDirectory:  # noqa: B008  # frozen
+def create_node(
+    path: Path,
+    card: GridCard,
+    config: NodeConfig = NodeConfig(),  # noqa: B008  # frozen
+    brought: Mapping[Path, bytes] = MappingProxyType({}),
+) -> NodeDirectory:
     """Make a node directory.
 
     Args:
         path: that does not exist or is empty.
         card: of the grid to join.
         config: the options that differ from the defaults are written out.
+        brought: files of another node directory that this one is to have, by their places in it: a node that comes
+            back on another machine brings its key and its secrets.
 
     Raises:
         BadConfiguration: there is something already.
     """
     directory = _make(path, config)
-    save_secret(directory.key, secrets.token_bytes(SECRET_BYTES))
+    for place, content in brought.items():
+        (path / place).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_file(path / place, content)
+    _make_secret(directory.key)
     card.save_new(directory.card)
     _finish(directory, config.roles)
     return directory
@@ -274,9 +286,15 @@ def _finish(directory: NodeDirectory, roles: tuple[Role, ...]) -> None:
     """Secrets by role; the format file comes last and says that all is there."""
     if CLIENT in roles:
         for path in (directory.api_token, directory.convergence, directory.lease_secret):
-            save_secret(path, secrets.token_bytes(SECRET_BYTES))
+            _make_secret(path)
     save_private_text(directory.format, LAYOUT_FORMAT)
     sync_directory(directory.path.parent)
+
+
+def _make_secret(path: Path) -> None:
+    """Make a secret, unless it was brought along."""
+    if not path.exists():
+        save_secret(path, secrets.token_bytes(SECRET_BYTES))
 
 
 def with_broker(card: GridCard, broker: BrokerEntry) -> GridCard:
