@@ -19,7 +19,7 @@ from tahoe.actors.servers import Server
 from tahoe.codec.capability import ImmutableVerify
 from tahoe.context import AskEach, Errand, TimedOut
 from tahoe.policy.health import Answers, Health, Locator, health_of_file
-from tahoe.protocol import HaveShares, NodeId, ShareFacts, SharesHeld
+from tahoe.protocol import HaveShares, NodeId, ShareFacts, SharesHeld, SlotShareFacts
 
 INDEXES_IN_MESSAGE = 128
 """Storage indexes asked about at once. Even if a server has all ten shares of each, the answer fits a message."""
@@ -33,11 +33,13 @@ class Holdings:
         held: share facts by server and storage index; who answered is in here, even with nothing.
         accepts: the largest share that each would take, in bytes.
         silent: who did not answer, and why.
+        slots: the versions of slots that each says its shares carry, where that was asked for.
     """
 
     held: dict[NodeId, dict[bytes, tuple[ShareFacts, ...]]] = field(default_factory=dict)
     accepts: dict[NodeId, int] = field(default_factory=dict)
     silent: dict[NodeId, str] = field(default_factory=dict)
+    slots: dict[NodeId, dict[bytes, tuple[SlotShareFacts, ...]]] = field(default_factory=dict)
 
     def claims(self, storage_index: bytes) -> dict[NodeId, tuple[ShareFacts, ...]]:
         """What each server that answered says it has of one object."""
@@ -51,6 +53,7 @@ class Holdings:
     def take(self, node: NodeId, answer: SharesHeld) -> None:
         """A server has answered."""
         self.held.setdefault(node, {}).update({each.storage_index: each.shares for each in answer.held})
+        self.slots.setdefault(node, {}).update({each.storage_index: each.shares for each in answer.slots})
         self.accepts[node] = answer.space.accepts
         self.silent.pop(node, None)
 
@@ -64,13 +67,17 @@ async def ask_holdings(desk: KeepingDesk, indexes: Sequence[bytes], servers: Ite
         servers: to be asked.
     """
     assert len(indexes) <= INDEXES_IN_MESSAGE, "what is more goes into the next message"
-    servers = list(servers)
-    present = desk.in_reach(servers)
-    holdings = Holdings()
-    holdings.silent = {server.node: "not connected" for server in servers}
-    holdings.silent |= {server.node: "did not answer in time" for server in present}
     question = HaveShares(tuple(indexes))
-    errands = [Errand(server.node, server.address, question) for server in present]
+    return await ask_servers(desk, dict.fromkeys(servers, question))
+
+
+async def ask_servers(desk: KeepingDesk, questions: Mapping[Server, HaveShares]) -> Holdings:
+    """Ask each server its own question."""
+    present = desk.in_reach(questions)
+    holdings = Holdings()
+    holdings.silent = {server.node: "not connected" for server in questions}
+    holdings.silent |= {server.node: "did not answer in time" for server in present}
+    errands = [Errand(server.node, server.address, questions[server]) for server in present]
     terms = desk.terms()
     async with AskEach[NodeId, SharesHeld](desk.ctx, errands, timeout=terms.question) as outcomes:
         while len(outcomes):

@@ -77,7 +77,7 @@ def report(needed: int, total: int, holders: Mapping[int, Sequence[Place]]) -> D
     for places in holders.values():
         domains = dict.fromkeys(map(domain_of, places))
         if len(domains) == 1:
-            shares.update(domains)
+            shares[next(iter(domains))] += 1
     return DomainReport(dict(shares), most_in_domain(needed, total))
 
 
