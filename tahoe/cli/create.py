@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from tahoe.cli.recovery import open_recovery, passphrase_option
+from tahoe.cli.recoverynode import card_of, files_of
 from tahoe.errors import BadConfiguration
 from tahoe.net.card import BrokerEntry, GridCard
 from tahoe.net.config import ClientSection, NodeConfig, NodeSection, StorageSection, parse_encoding
@@ -96,10 +98,16 @@ def create_introducer(  # noqa: PLR0913, PLR0917  # a command has as many parame
     "--grid",
     "card",
     metavar="CARD",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The grid card, grid.toml.",
 )
+@click.option(
+    "--recovery",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="In place of --grid: bring a lost node back, from what tahoe recovery export wrote.",
+)
+@passphrase_option
 @click.option(
     "--roles", default="storage,client", show_default=True, help="storage, client, vdrive; several with commas."
 )
@@ -110,7 +118,9 @@ def create_introducer(  # noqa: PLR0913, PLR0917  # a command has as many parame
 @click.option("--reserved-space", type=SizeText(), help="Bytes of the disk to leave free. Default: 1G.")
 def create_node(  # noqa: PLR0913, PLR0917  # as above
     directory: Path,
-    card: Path,
+    card: Path | None,
+    recovery: Path | None,
+    passphrase_file: Path | None,
     roles: str,
     nickname: str,
     location: str,
@@ -118,7 +128,10 @@ def create_node(  # noqa: PLR0913, PLR0917  # as above
     sizelimit: ByteSize | None,
     reserved_space: ByteSize | None,
 ) -> None:
-    """Make a node in DIR, which must be new or empty."""
+    """Make a node in DIR, which must be new or empty.
+
+    With --recovery it comes back as the node it was, with its private root, aliases and secrets: never run both.
+    """
     usual = StorageSection()
     try:
         config = NodeConfig(
@@ -131,7 +144,13 @@ def create_node(  # noqa: PLR0913, PLR0917  # as above
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    make_node(directory, GridCard.load(card), config)
+    if (card is None) == (recovery is None):
+        raise click.UsageError("give --grid CARD; or, to bring a lost node back, --recovery FILE")
+    if card is not None:
+        make_node(directory, GridCard.load(card), config)
+    elif recovery is not None:
+        belongings = open_recovery(recovery, passphrase_file)
+        make_node(directory, card_of(belongings), config, files_of(belongings))
     click.echo(f"Made {directory}; its options are in {directory / 'tahoe.toml'}. Next: tahoe start {directory}")
 
 

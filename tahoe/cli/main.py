@@ -52,6 +52,7 @@ COMMANDS: Final = {
     "remove-alias": Entry("tahoe.cli.aliascommands:remove_alias", "Forget an alias."),
     "list-aliases": Entry("tahoe.cli.aliascommands:list_aliases", "List the aliases."),
     "vdrive": Entry("tahoe.cli.vdrive:vdrive", "The grid's named roots: list, publish, retract."),
+    "recovery": Entry("tahoe.cli.recovery:recovery", "A locked file that brings everything back on a bare machine."),
     "demo": Entry("tahoe.cli.demo:demo", "See a whole grid survive the loss of seven of ten servers."),
     "debug": Entry("tahoe.cli.debug:debug", "Look inside shares and capabilities; no grid needed."),
 }
