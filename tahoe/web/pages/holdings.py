@@ -119,49 +119,58 @@ def matrix(
         facts: what each that answered has.
         silent: the others.
     """
-    file = cap.file if isinstance(cap, Directory) else cap
     known = [fact for each in facts.values() for fact in each]
-    immutable = isinstance(file, ImmutableRead | ImmutableVerify)
-    right = (0, file.ueb_hash) if isinstance(file, ImmutableRead | ImmutableVerify) else _newest(known)
-    total = (
-        file.total
-        if isinstance(file, ImmutableRead | ImmutableVerify)
-        else 1 + max((f.number for f in known), default=-1)
-    )
-    numbers = range(total)
-    by_node = {server.node: server.label for server in servers}
-    lines = [
-        Line(by_node.get(node, node[:12]), _cells(each, numbers, right), "") for node, each in facts.items() if each
-    ]
+    wanted = _wanted(cap, known)
+    names, numbers = _names(servers), range(wanted.total)
+    lines = [Line(names.get(node, node[:12]), _cells(each, wanted), "") for node, each in facts.items() if each]
     lines.sort(key=lambda line: [cell == "none" for cell in line.cells])
-    lines += [Line(by_node.get(node, node[:12]), ["unknown"] * total, reason) for node, reason in silent.items()]
-    found = len({fact.number for fact in known if (fact.version, fact.identity) == right})
+    lines += [Line(names.get(node, node[:12]), [], reason) for node, reason in silent.items()]
     return Matrix(
         numbers,
         lines,
-        found,
-        file.needed if isinstance(file, ImmutableRead | ImmutableVerify) else None,
-        sum(not each for each in facts.values()),
-        () if immutable else _versions(known, right),
+        found=len({fact.number for fact in known if fact[1:] == wanted.version}),
+        needed=wanted.needed,
+        without=sum(not each for each in facts.values()),
+        versions=() if wanted.needed else _versions(known, wanted.version),
     )
 
 
-def _newest(known: Sequence[Fact]) -> tuple[int, bytes]:
-    """The greatest version, as pairs of number and hash are ordered."""
-    return max(((fact.version, fact.identity) for fact in known), default=(0, b""))
+class _Wanted(NamedTuple):
+    """The version whose shares count, how many there are of it, and how many give it back (of slots, only shares know)."""
+
+    version: tuple[int, bytes]
+    total: int
+    needed: int | None
 
 
-def _cells(facts: Sequence[Fact], numbers: Sequence[int], right: tuple[int, bytes]) -> list[str]:
-    states = {fact.number: _state(fact, right) for fact in facts}
-    return [states.get(number, "none") for number in numbers]
+def _wanted(cap: Capability, known: Sequence[Fact]) -> _Wanted:
+    file = cap.file if isinstance(cap, Directory) else cap
+    if isinstance(file, ImmutableRead | ImmutableVerify):
+        return _Wanted((0, file.ueb_hash), file.total, file.needed)
+    newest = max((fact[1:] for fact in known), default=(0, b""))
+    return _Wanted(newest, 1 + max((fact.number for fact in known), default=-1), None)
+
+
+def _names(servers: Sequence[Server]) -> dict[NodeId, str]:
+    """Nicknames; with some of the identity where several servers have the same or none."""
+    count = Counter(server.nickname for server in servers)
+    return {
+        server.node: server.nickname if server.nickname and count[server.nickname] == 1 else server.label
+        for server in servers
+    }
+
+
+def _cells(facts: Sequence[Fact], wanted: _Wanted) -> list[str]:
+    states = {fact.number: _state(fact, wanted.version) for fact in facts}
+    return [states.get(number, "none") for number in range(wanted.total)]
 
 
 def _state(fact: Fact, right: tuple[int, bytes]) -> str:
-    if (fact.version, fact.identity) == right:
+    if fact[1:] == right:
         return "good"
     return "stale" if fact.version else "bad"
 
 
 def _versions(known: Sequence[Fact], right: tuple[int, bytes]) -> list[Version]:
-    shares = Counter((version, identity) for _, version, identity in set(known))
+    shares = Counter(fact[1:] for fact in set(known))
     return [Version(key[0], count, key == right) for key, count in sorted(shares.items(), reverse=True)]

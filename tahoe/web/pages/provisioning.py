@@ -29,7 +29,7 @@ CROSSINGS: Final = 2
 
 SWEEPS_DRAWN: Final = (3.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, 365.0)
 AVAILABILITIES_DRAWN: Final = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
-_LEAST: Final = 1e-16
+_LEAST: Final = 1e-20
 """Smaller probabilities are drawn at the edge: no real grid is limited by them."""
 
 _GOOD: Final = 1e-5

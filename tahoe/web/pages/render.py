@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateNotFound
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
@@ -51,11 +51,17 @@ def page(template: str, context: Mapping[str, Any], status: int = 200) -> Respon
     return Response(text, status, headers=dict(PAGE_HEADERS), media_type="text/html")
 
 
-def fragment(template: str, block: str, context: Mapping[str, Any]) -> Response:
-    """Return one block of a page, for a script that brings it up to date."""
-    chosen = environment().get_template(f"{template}.html")
-    text = "".join(chosen.blocks[block](chosen.new_context(dict(context))))
-    return Response(text, headers=dict(PAGE_HEADERS), media_type="text/html")
+def fragment(template: str, part: str, context: Mapping[str, Any]) -> Response:
+    """Return the part of a page that a script brings up to date, a template of its own.
+
+    Raises:
+        WebError: 404, the page has no such part.
+    """
+    try:
+        chosen = environment().get_template(f"{template}_{part}.html")
+    except TemplateNotFound:
+        raise WebError(404, "this page has no such part; load it again") from None
+    return Response(chosen.render(context), headers=dict(PAGE_HEADERS), media_type="text/html")
 
 
 async def asset(request: Request) -> Response:
@@ -96,6 +102,7 @@ def environment() -> Environment:
         words.power_of_ten,
         words.number,
         words.one_in,
+        words.short,
     ):
         made.filters[word.__name__] = word
     return made

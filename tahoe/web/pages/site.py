@@ -122,10 +122,10 @@ class Site:
         return endpoint
 
     async def draw(self, visit: Visit, template: str, context: Mapping[str, Any], active: str = "") -> Response:
-        """Return a page; with ``?live`` only the part of it (a template's block) that a script brings up to date."""
+        """Return a page; with ``?live=PART`` only the part of it that a script brings up to date."""
         head = await self.head(active or str(visit.request.url.path))
         if "live" in visit.query:
-            return render.fragment(template, visit.query["live"] or "live", {**context, "site": head})
+            return render.fragment(template, visit.query["live"], {**context, "site": head})
         return render.page(template, {**context, "site": head})
 
     async def head(self, active: str) -> Head:

@@ -85,7 +85,8 @@ def power_of_ten(number: float) -> str:
     if number == 0:
         return "0"
     digits, exponent = f"{number:.1e}".split("e")
-    return f"{digits}·10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    power = f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+    return power if digits == "1.0" else f"{digits}·{power}"
 
 
 def number(value: float) -> str:
