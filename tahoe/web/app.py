@@ -41,11 +41,9 @@ class PageRoute(Route):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match as a ``Route`` does, if the request comes from somebody who wants HTML and names no operation."""
-        if "text/html" not in Headers(scope=scope).get("accept", "") or scope.get("query_string", b"").startswith(
-            b"t="
-        ):
-            return Match.NONE, {}
-        return super().matches(scope)
+        wants_html = "text/html" in Headers(scope=scope).get("accept", "")
+        names_operation = any(part.startswith(b"t=") for part in scope.get("query_string", b"").split(b"&"))
+        return super().matches(scope) if wants_html and not names_operation else (Match.NONE, {})
 
 
 class Gateway:

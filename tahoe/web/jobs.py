@@ -11,7 +11,6 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -80,16 +79,24 @@ class Job:
         """Start the work."""
         self._task = asyncio.create_task(self._run(work, log))
 
+    async def wait(self) -> None:
+        """Wait until it has ended."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
     async def cancel(self) -> None:
         """Stop it, and wait until it has stopped. One that has ended stays as it is."""
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        if self._task is not None and self._task.cancel():
+            await self.wait()
+            self._end(State.CANCELLED)  # for one that never came to begin
 
     async def _run(self, work: Work, log: NodeLog) -> None:
-        self.state = await self._outcome(work, log)
-        self.ended = time.time()
+        self._end(await self._outcome(work, log))
+
+    def _end(self, state: State) -> None:
+        if self.ended is None:
+            self.state = state
+            self.ended = time.time()
 
     async def _outcome(self, work: Work, log: NodeLog) -> State:
         try:

@@ -226,11 +226,18 @@ class RunningGrid(Running):
 @pytest.fixture
 def drive(tmp_path: Path) -> Iterator[RunningGrid]:
     """A gateway over a grid of real actors."""
+    with running_drive(tmp_path) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def running_drive(directory: Path) -> Iterator[RunningGrid]:
+    """Run a gateway over a grid of real actors."""
     with loop_in_a_thread() as loop:
 
         async def begin() -> RunningGrid:
             grid = Grid()
-            running = await start(grid.client, tmp_path)
+            running = await start(grid.client, directory)
             return RunningGrid(**vars(running), grid=grid)
 
         async def end() -> None:
