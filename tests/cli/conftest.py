@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.cli.shell import Shell
+from tests.web.conftest import running_drive
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -44,3 +47,11 @@ def tahoe(tmp_path):
         return Outcome(done.returncode, done.stdout, err)
 
     return call
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """A user of a node in a grid of real actors; commands run in this process."""
+    (tmp_path / "node").mkdir()
+    with running_drive(tmp_path / "node") as drive:
+        yield Shell(drive, tmp_path / "here", monkeypatch)
