@@ -24,10 +24,10 @@ from tahoe.actors.slotmemory import Hearing, Holding
 from tahoe.actors.slotreading import Inquiry, Superseded, Torn, Wanted
 from tahoe.actors.slotterms import SlotDesk
 from tahoe.actors.slotwriting import Packing, Parcel, Verdict, Writing
-from tahoe.codec.slot import SlotWriter, VersionId
+from tahoe.codec.slot import SlotVersion, SlotWriter, VersionId
 from tahoe.context import TimedOut
 from tahoe.errors import Conflict, Indefinite, NotEnoughServers, NotEnoughShares, TahoeError
-from tahoe.policy.register import Choice
+from tahoe.policy.register import Choice, Position, positions_of
 
 MEND_BYTES = 256 * 1024
 """Slots up to this size are read whole to bring up positions that have fallen behind."""
@@ -53,10 +53,36 @@ async def remember(desk: SlotDesk, storage_index: bytes, holding: Holding) -> No
 
 
 class _Written(NamedTuple):
-    """The last attempt: what will be in hand if it wins, and the segments that were coded for it."""
+    """The last attempt.
+
+    Args:
+        holding: what will be in hand if it wins.
+        texts: the segments that were coded for it.
+        base: version that it was made of.
+    """
 
     holding: Holding
     texts: Mapping[int, SaltedText]
+    base: SlotVersion
+
+    def may_be_written_anew(self, hearing: Hearing) -> bool:
+        """Whether it certainly holds all that was ever acknowledged."""
+        version = self.holding.version
+        if version.sequence != self.base.sequence + 1 or hearing.highest_sequence() > version.sequence:
+            return False
+        homes = positions_of(version)
+        open_places = sum(place.home not in hearing.heard or _is_of(hearing, place, self.base) for place in homes)
+        rivals = [
+            0,
+            *(hearing.count(other) for other in hearing.versions.values() if other not in (version, self.base)),
+        ]
+        return max(rivals) + open_places < version.shape.quorum
+
+
+def _is_of(hearing: Hearing, place: Position, base: SlotVersion) -> bool:
+    """Whether a position carries the base or something as old, and so takes what was made of it."""
+    carried = hearing.carried(place)
+    return carried is None or carried <= base.identity
 
 
 class Change:
@@ -135,7 +161,7 @@ class Change:
         writing = Writing(self._desk, self._index, prepared.coded, draft.hearing)
         parcels = await self._pack(packing, draft)
         successor = draft.successor(prepared, revision, writing.settling)
-        self._last = _Written(successor, prepared.texts)
+        self._last = _Written(successor, prepared.texts, draft.version)
         verdict = await writing.send(parcels)
         if verdict.done:
             await remember(self._desk, self._index, successor)
@@ -188,9 +214,10 @@ class Change:
             heard = sum(home in inquiry.hearing.heard for home in choice.version.homes)
             raise NotEnoughServers(heard, quorum, "homes of the slot: " + inquiry.explanation)
         held = self._desk.memory.holding(self._index)
+        hearing = inquiry.hearing.snapshot()
         if held is not None and held.version == choice.version:
-            return Draft(self._desk, replace(held, hearing=inquiry.hearing), inquiry)
-        return Draft(self._desk, Holding(choice.version, inquiry.hearing, (), b"", None), inquiry)
+            return Draft(self._desk, replace(held, hearing=hearing), inquiry)
+        return Draft(self._desk, Holding(choice.version, hearing, (), b"", None), inquiry)
 
     async def _look(self) -> tuple[Inquiry, Choice]:
         """Find the version that counts. Of a wreck, what can be saved is written first."""
@@ -212,17 +239,16 @@ class Change:
 
     def _can_salvage(self, hearing: Hearing) -> bool:
         """Whether the last attempt holds all that may ever have been acknowledged, and may be written anew."""
-        if self._last is None or not hearing.is_quorum_heard():
+        if self._last is None or len(self._attempts) >= self._desk.terms().patience.tries:
             return False
-        is_newest = self._last.holding.version.sequence >= hearing.highest_sequence()
-        return is_newest and len(self._attempts) < self._desk.terms().patience.tries
+        return hearing.is_quorum_heard() and self._last.may_be_written_anew(hearing)
 
     async def _salvage(self, inquiry: Inquiry) -> Verdict:
         """Write the last attempt anew."""
         assert self._last is not None, "there is something to be salvaged"
-        holding, texts = self._last
+        holding, texts, _ = self._last
         inquiry.lend(holding.version, texts)
-        draft = Draft(self._desk, replace(holding, hearing=inquiry.hearing), inquiry)
+        draft = Draft(self._desk, replace(holding, hearing=inquiry.hearing.snapshot()), inquiry)
         contents = holding.contents
         whole = Revision.nothing(holding.version.shape) if contents is None else Revision.whole(contents)
         return await self._write(draft, whole)

@@ -9,6 +9,9 @@ A draft comes from a holding (``slotmemory.py``), which costs no message, or fre
 
 A fresh draft can get all of it: where the tree of some share is not to be had because its home is silent, the whole
 contents are read, which give every tree. A held one may lack something; then it is ``Stale``, and a fresh one is made.
+
+What a position is sent names the version that it carried when the heads were chosen, even if a newer one is seen while the
+contents are fetched: that one is not merged, and must not be replaced.
 """
 
 from __future__ import annotations

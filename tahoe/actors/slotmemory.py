@@ -61,6 +61,11 @@ class Hearing(Register):
             self.versions[version.identity] = version
             self.unsound.pop((position.home, position.number), None)
 
+    def snapshot(self) -> Hearing:
+        """What has been heard by now, whatever will be heard later."""
+        heard = {home: dict(shares) for home, shares in self.heard.items()}
+        return Hearing(heard, dict(self.versions), dict(self.unsound))
+
     def count(self, version: SlotVersion) -> int:
         """Positions known to carry a version."""
         return sum(self.carried(place) == version.identity for place in positions_of(version))

@@ -9,11 +9,13 @@ import pytest
 from tahoe.actors.directories import NewChild
 from tahoe.codec.capability import ImmutableRead
 from tahoe.errors import Indefinite, TahoeError
-from tahoe.protocol import CLIENT
+from tahoe.protocol import CLIENT, Encoding
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.disks import VolatilePlatter
 from tahoe.sim.faults import BrokerRestart, Crash, Restart, Scheduled, Weather
 from tahoe.sim.grid import SimGrid
+from tahoe.sim.laws import Uniform
+from tahoe.sim.wire import Access, Link
 
 FIDELITIES = pytest.mark.parametrize("fidelity", ["wire", "message", "phantom"])
 
@@ -154,3 +156,26 @@ def test_adding_to_ten_thousand_costs_what_adding_to_nothing_costs():
         assert statistics.median(much) <= 1.5 * statistics.median(little)
         assert statistics.mean(much) <= 2 * statistics.mean(little)
     assert statistics.median(large[0]) < 30_000
+
+
+@pytest.mark.parametrize("seed", [5, 6, 12])
+def test_friends_who_take_so_many_positions_from_one_another_that_nothing_is_whole_lose_nothing(seed):
+    """With three of five shares, five writers at one moment leave fewer than three of any version."""
+    line = Link(Uniform(0.01, 0.1))
+    options = GridOptions("message", Encoding(3, 3, 5), access=lambda _: Access(line, line))
+    grid = SimGrid(seed, servers=5, clients=5, options=options)
+    root = grid.run(client(grid).directories.create({"before": file(1)}))
+    for number in range(5):
+        names(grid, root, number)
+    edits = [client(grid, number).directories.set_children(root, {f"{number}": file(number)}) for number in range(5)]
+    promises = [grid.clients[number].observe(edit) for number, edit in enumerate(edits)]
+    for promise in promises:
+        grid.run(promise)
+    assert names(grid, root, 3) == ["0", "1", "2", "3", "4", "before"]
+
+
+def test_slots_have_no_more_than_half_of_their_shares_as_k_so_that_a_change_which_stops_half_way_tears_nothing():
+    grid = SimGrid(1, servers=4, options=GridOptions("message", Encoding(4, 4, 4)))
+    slot = grid.run(client(grid).slots.create(b"contents"))
+    version = grid.run(client(grid).slots.look(slot)).known.version
+    assert (version.shape.needed, version.shape.total, version.shape.quorum) == (2, 4, 3)
