@@ -3,18 +3,22 @@
 Handlers are short: they turn a message into a few calls of the store, run off the event loop. What the
 store promises (whole or not at all, first complete stays, uploads are private) is what the server
 promises. Two stories run beside them: one forgets uploads that stand still, one scrubs, so that a share
-which rots is found by its own server before a reader needs it.
+which rots is found by its own server before a reader needs it. Whose leases are, how long they last and
+what goes when they have ended is the steward's.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+import msgspec
+
 from tahoe.actors.reading import ProofCache, read_shares
 from tahoe.actors.slotkeeping import WRITTEN, read_slot, slots_held, write_slot
+from tahoe.actors.steward import Steward, Stewardship
 from tahoe.context import Actor, Context, handles
 from tahoe.errors import Refused, TahoeError
 from tahoe.protocol import (
@@ -46,6 +50,8 @@ from tahoe.protocol import (
     SlotWritten,
     Stored,
     StoreShares,
+    UsageOf,
+    UsageTold,
     Write,
     WriteSlot,
     Written,
@@ -56,9 +62,6 @@ from tahoe.storage.store import ShareStore, Verdict, no_such_share
 Keeper: TypeAlias = ShareStore | SlotStore
 
 T = TypeVar("T")
-
-LATER_LEASE_OWNER = 1
-"""Owner number of leases added to shares that are there already (docs/formats.md)."""
 
 MOST_CHECKS_WAITING = 16
 MOST_INDEXES_ASKED = 1024
@@ -89,12 +92,22 @@ class StorageServer(Actor):
         store: what the shares are kept in.
         slots: what the shares of slots are kept in.
         upkeep: when to sweep and scrub.
+        stewardship: how to deal with leases.
     """
 
     role = STORAGE
 
-    def __init__(self, ctx: Context, store: ShareStore, slots: SlotStore, upkeep: Upkeep) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        store: ShareStore,
+        slots: SlotStore,
+        upkeep: Upkeep,
+        stewardship: Stewardship = Stewardship(),  # noqa: B008  # immutable
+    ) -> None:
         super().__init__(ctx)
+        self.steward = Steward(ctx, lambda: (self.store, self.slots), stewardship)
+        self._lease_seconds = stewardship.lease_seconds
         self.store = store
         self.slots = slots
         self._upkeep = upkeep
@@ -105,6 +118,7 @@ class StorageServer(Actor):
 
     async def start(self) -> None:
         """Start the upkeep."""
+        await self.steward.start()
         if self._upkeep.sweep_every:
             self.ctx.spawn(self._sweep())
         if self._upkeep.scrub_every:
@@ -115,8 +129,7 @@ class StorageServer(Actor):
     @handles(HaveShares)
     async def have_shares(self, sender: NodeId, request: HaveShares) -> SharesHeld:
         """Facts of shares held, and the room left."""
-        if len(request.storage_indexes) > MOST_INDEXES_ASKED:
-            raise Refused("too-many", f"at most {MOST_INDEXES_ASKED} storage indexes a question")
+        _check_count(request.storage_indexes)
         answer = await self.ctx.compute(shares_held, self.store, request.storage_indexes)
         if not request.slots:
             return answer
@@ -142,8 +155,9 @@ class StorageServer(Actor):
     async def store_shares(self, sender: NodeId, request: StoreShares) -> Stored:
         """Whole small shares in one."""
         shares = {share.number: share.data for share in request.shares}
-        stored, present = await self.ctx.compute(
-            self.store.store, request.storage_index, shares, request.lease, self.ctx.wall_time()
+        lease = await self.steward.owned(sender, request.lease)
+        stored, present = await self.steward.with_room(
+            sum(map(len, shares.values())), self.store.store, request.storage_index, shares, lease, self.steward.now()
         )
         self._arrived.extend((request.storage_index, number) for number in stored)
         return Stored(stored, tuple(present.values()))
@@ -151,14 +165,15 @@ class StorageServer(Actor):
     @handles(Allocate)
     async def allocate(self, sender: NodeId, request: Allocate) -> Allocated:
         """Begin uploads."""
-        allocated, present = await self.ctx.compute(
+        allocated, present = await self.steward.with_room(
+            request.size * len(request.numbers),
             self.store.allocate,
             request.storage_index,
             request.upload_secret,
             request.numbers,
             request.size,
-            request.lease,
-            self.ctx.wall_time(),
+            await self.steward.owned(sender, request.lease),
+            self.steward.now(),
         )
         return Allocated(allocated, tuple(present.values()))
 
@@ -172,7 +187,7 @@ class StorageServer(Actor):
             request.number,
             request.offset,
             request.data,
-            self.ctx.wall_time(),
+            self.steward.now(),
         )
         return Written()
 
@@ -199,7 +214,10 @@ class StorageServer(Actor):
     @handles(WriteSlot)
     async def write_slot(self, sender: NodeId, request: WriteSlot) -> SlotWritten:
         """A signed version, once all of it is proven. New shares are scrubbed early; changed ones in their round."""
-        answer = await self.ctx.compute(write_slot, self.slots, request, self.ctx.wall_time())
+        lease = await self.steward.owned(sender, request.lease)
+        owned = msgspec.structs.replace(request, lease=lease)
+        size = sum(len(block.data) for share in request.shares for block in share.blocks)
+        answer = await self.steward.with_room(size, write_slot, self.slots, owned, self.steward.now())
         new = {share.number for share in request.shares if share.replaces is None}
         arrived = (outcome.number for outcome in answer.outcomes if outcome.outcome == WRITTEN)
         self._arrived.extend((request.storage_index, number) for number in arrived if number in new)
@@ -209,28 +227,25 @@ class StorageServer(Actor):
 
     @handles(AddLeases)
     async def add_leases(self, sender: NodeId, request: AddLeases) -> LeasesAdded:
-        """Add or renew leases."""
-        found = []
-        for wanted in request.leases:
-            count = 0
-            for store in (self.store, self.slots):
-                count += await self.ctx.compute(
-                    store.add_lease, wanted.storage_index, wanted.lease, LATER_LEASE_OWNER, self.ctx.wall_time()
-                )
-            if count:
-                found.append(wanted.storage_index)
-        return LeasesAdded(tuple(found))
+        """Add or renew leases, and bring back what is in the trash."""
+        _check_count(request.leases)
+        self.steward.sight(sender, request.time)
+        owner = await self.steward.owner(sender, request.delegation)
+        found, refused, over = await self.steward.add(request.leases, owner)
+        return LeasesAdded(tuple(found), tuple(refused), over, self._lease_seconds)
 
     @handles(CancelLeases)
     async def cancel_leases(self, sender: NodeId, request: CancelLeases) -> LeasesCancelled:
         """Remove leases."""
-        count = 0
-        for wanted in request.leases:
-            for store in (self.store, self.slots):
-                count += await self.ctx.compute(
-                    store.cancel_lease, wanted.storage_index, wanted.lease.cancel_secret, self.ctx.wall_time()
-                )
-        return LeasesCancelled(count)
+        _check_count(request.leases)
+        return LeasesCancelled(await self.steward.cancel(request.leases))
+
+    @handles(UsageOf)
+    async def usage_of(self, sender: NodeId, request: UsageOf) -> UsageTold:
+        """What an account keeps; to our own node, what everybody keeps."""
+        if request.everybody and sender != self.ctx.name:
+            raise Refused("not-allowed", "what others keep is told to this server's own node only")
+        return self.steward.usage_of_all() if request.everybody else self.steward.usage_of(sender, request.delegation)
 
     @handles(AdviseCorrupt)
     async def advise_corrupt(self, sender: NodeId, request: AdviseCorrupt) -> Noted:
@@ -296,7 +311,8 @@ class StorageServer(Actor):
     async def _sweep(self) -> None:
         while True:
             await self.ctx.sleep(self._upkeep.sweep_every)
-            await self._quietly(self.store.abort_idle, self.ctx.wall_time(), self._upkeep.idle_upload)
+            await self._quietly(self.store.abort_idle, self.steward.now(), self._upkeep.idle_upload)
+            await self.steward.keep()
 
     async def _scrub(self) -> None:
         """Round and round over all shares of files, and then over those of slots."""
@@ -333,6 +349,11 @@ class StorageServer(Actor):
             return await self.ctx.compute(function, *args)
         except TahoeError:
             return None
+
+
+def _check_count(asked: Sized) -> None:
+    if len(asked) > MOST_INDEXES_ASKED:
+        raise Refused("too-many", f"at most {MOST_INDEXES_ASKED} storage indexes a question")
 
 
 def shares_held(store: ShareStore, storage_indexes: tuple[bytes, ...]) -> SharesHeld:

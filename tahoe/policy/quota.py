@@ -14,10 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from tahoe.session.delegation import ROOTS_ACCOUNT
+
 UNLIMITED: Final = -1
 
-ROOTS: Final = "roots"
-"""The account of the grid's named roots."""
+ROOTS: Final = ROOTS_ACCOUNT
+"""The account of the grid's named roots; without a quota of its own it has no limit."""
 
 NOBODY: Final = ""
 """Whose leases are that have no account."""

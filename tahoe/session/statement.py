@@ -10,6 +10,7 @@ What is newest is for the reader to decide: announcements by ``Announcement.age`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
@@ -160,6 +161,30 @@ def open_presence(node: NodeId, signed: bytes) -> tuple[int, bool]:
     _check(public_key_of(node), statement)
     presence = _decode(_presence_decoder, statement.body)
     return presence.epoch, presence.online
+
+
+# --- other facts ---------------------------------------------------------------------------------------
+
+
+def sign_fact(signer: _Signer, kind: str, fact: Any) -> bytes:
+    """Any fact as it travels; ``kind`` is this module's word, or another's that tells its facts from all others."""
+    return _sign(signer, kind, fact)
+
+
+def open_signed(signed: bytes, kind: str, public_key_in: Callable[[bytes], bytes]) -> bytes:
+    """The body of a signed fact.
+
+    Args:
+        signed: as it travels.
+        kind: that it must be of.
+        public_key_in: whose key has to have signed a body.
+
+    Raises:
+        BadMessage: it does not parse, or the signature is somebody else's.
+    """
+    statement = _parse(signed, kind)
+    _check(public_key_in(statement.body), statement)
+    return statement.body
 
 
 # --- the common form ------------------------------------------------------------------------------------

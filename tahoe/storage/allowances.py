@@ -1,6 +1,6 @@
 """The file in which an operator says who may keep how much: ``allowances``, JSON, in the storage directory.
 
-The command line writes it, whole; a running server looks at it every minute.
+The command line writes it, whole; a running server looks at it every few minutes.
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import NamedTuple
 
 from tahoe.codec.container import RELEASED_OWNER, UPLOAD_OWNER
 from tahoe.errors import BadConfiguration, Refused
-from tahoe.policy.quota import UNLIMITED, Allowances
+from tahoe.policy.quota import UNLIMITED, Allowances, Member
 from tahoe.protocol import Lease
 from tahoe.storage.accounts import AccountBook
 from tahoe.storage.allowances import read_allowances
@@ -32,6 +32,15 @@ class OwnedLease(Lease, frozen=True):
 def owner_of(lease: Lease) -> int:
     """The owner number that a lease is going to have."""
     return lease.owner if isinstance(lease, OwnedLease) else UPLOAD_OWNER
+
+
+class OverQuota(Refused):
+    """Somebody would keep more than this server lets him. Free space, ask its operator for more, or use another server."""
+
+    def __init__(self, reason: str, over: int) -> None:
+        super().__init__("over-quota", reason)
+        self.args = (reason, over)
+        self.over = over
 
 
 class Usage(NamedTuple):
@@ -57,12 +66,14 @@ class Books:
     Attributes:
         accounts: whose the owner numbers of leases are.
         clock: the server's own time.
+        host: the node whose store this is; it keeps what it likes, unless its operator says otherwise.
     """
 
     def __init__(self, index: LeaseIndex, filesystem: FileSystem) -> None:
         self.index = index
         self.accounts = AccountBook(filesystem)
         self.clock = Timekeeper(filesystem)
+        self.host = ""
         self._filesystem = filesystem
         self._lock = Lock()
         self._reserved: Counter[int] = Counter()
@@ -75,6 +86,8 @@ class Books:
 
     def allow(self, allowances: Allowances) -> None:
         """Ration by these from now on."""
+        if self.host:
+            allowances = replace(allowances, members={self.host: Member(), **allowances.members})
         quotas = (allowances.pool, *(member.quota for member in allowances.members.values()))
         self._ration = _Ration(allowances, is_free=all(quota == UNLIMITED for quota in quotas))
 
@@ -87,7 +100,7 @@ class Books:
         """Set bytes aside for an upload.
 
         Raises:
-            Refused: ``over-quota``.
+            OverQuota: it may not be.
         """
         with self._lock:
             self._check(owner, size)
@@ -104,15 +117,10 @@ class Books:
         """Say whether an account may keep so many bytes more.
 
         Raises:
-            Refused: ``over-quota``, with whose, how much and by how much.
+            OverQuota: no; with whose, how much and by how much.
         """
         with self._lock:
             self._check(owner, size)
-
-    def excess(self, owner: int, size: int) -> int:
-        """By how many bytes so many more would be too much."""
-        found = self.allowances.excess(self.accounts.name_of(owner), size, self._bytes())
-        return 0 if found is None else found.over
 
     def usage(self) -> dict[str, Usage]:
         """What every account keeps, by its name; what is nobody's under the empty one."""
@@ -135,4 +143,4 @@ class Books:
             return
         excess = self.allowances.excess(self.accounts.name_of(owner), size, self._bytes())
         if excess is not None:
-            raise Refused("over-quota", str(excess))
+            raise OverQuota(str(excess), excess.over)

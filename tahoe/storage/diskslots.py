@@ -323,11 +323,13 @@ class DiskSlotStore:
             try:
                 container = self._loaded((storage_index, number)).container
             except CorruptShare:
+                self._report_file(storage_index, number, path_of(storage_index, number))
                 return False
             except Refused:
                 self._books.index.remove(ShareName(SLOT_KIND, storage_index, number))
                 return False
             if max(ends_of(container.leases).values(), default=0) != expires:
+                self._enter(storage_index, number, container)
                 return False
             path, stamp = path_of(storage_index, number), max(1, int(now))
             if self._log.holds(path):

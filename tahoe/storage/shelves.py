@@ -222,6 +222,7 @@ class Shelves:
                 self._books.index.remove(ShareName(FILE, storage_index, number))
                 return False
             if container is None or max(ends_of(container.leases).values(), default=0) != expires:
+                self._report_file(storage_index, number, path_of(storage_index, number))
                 return False
             self._purge_all(storage_index, number)
             self._forget(storage_index, number)

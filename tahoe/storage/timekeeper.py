@@ -22,7 +22,7 @@ TIME: Final = "server-time"
 _NEXT: Final = "server-time.new"
 _HEADER: Final = "tahoe time 1"
 
-AHEAD: Final = 900.0
+AHEAD: Final = 1800.0
 """Seconds that are promised ahead."""
 
 
@@ -71,7 +71,7 @@ class Timekeeper:
                 self._time.sight(who, clock, uptime)
 
     def keep(self, uptime: float, *, nothing_kept: bool = False) -> None:
-        """Promise time ahead; to be called every minute. Errors are ``OSError``, and then nothing was promised.
+        """Promise time ahead; to be called every few minutes. Errors are ``OSError``, and then nothing was promised.
 
         Args:
             uptime: monotonic seconds.
