@@ -1,18 +1,19 @@
-"""``tahoe debug``: shares and capabilities taken apart and put together, without a grid."""
+"""``tahoe debug``: shares, capabilities and directories taken apart, shares put together."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from tahoe.cli.facts import kind_of, show, time_left
+from tahoe.cli.insides import dump_dirnode, dump_slot
 from tahoe.cli.shares import EncodingChoice, ShareFile, decode, encode, open_share
 from tahoe.cli.transfer import output_file
-from tahoe.cli.values import CapabilityText, HexBytes, human_time, json_option
+from tahoe.cli.values import CapabilityText, HexBytes, json_option
 from tahoe.codec import base32, capability
 from tahoe.codec.capability import Capability, Directory, ImmutableRead, ImmutableVerify, Literal, Unknown
 from tahoe.codec.keys import KEY_SIZE
@@ -24,7 +25,7 @@ from tahoe.errors import BadCapability, CorruptShare
 
 @click.group()
 def debug() -> None:
-    """Look inside shares and capabilities. Needs no grid."""
+    """Look inside shares, capabilities and directories. Only dump-dirnode needs a grid."""
 
 
 @debug.command("encode")
@@ -87,7 +88,7 @@ def dump_share(file: Any, number: int | None, *, as_json: bool) -> None:
     if number is None:
         name = Path(file.name).name
         number = int(name) if name.isdecimal() else None
-    _show(_facts_of_share(share, number), as_json=as_json)
+    show(_facts_of_share(share, number), as_json=as_json)
 
 
 @debug.command("dump-cap")
@@ -98,7 +99,7 @@ def dump_cap(cap: str, *, as_json: bool) -> None:
     parsed = capability.parse(cap)
     if isinstance(parsed, Unknown):
         parsed.check_served()
-    _show(_facts_of_cap(parsed), as_json=as_json)
+    show(_facts_of_cap(parsed), as_json=as_json)
 
 
 def _names_of(cap: Capability) -> dict[str, str | None]:
@@ -113,7 +114,7 @@ def _names_of(cap: Capability) -> dict[str, str | None]:
 
 def _facts_of_cap(cap: Capability) -> dict[str, Any]:
     facts: dict[str, Any] = {
-        "kind": _kind_of(cap),
+        "kind": kind_of(cap),
         "directory": cap.is_directory,
         "mutable": cap.mutable,
         "writeable": cap.writeable,
@@ -134,11 +135,6 @@ def _facts_of_cap(cap: Capability) -> dict[str, Any]:
     return facts
 
 
-def _kind_of(cap: Capability) -> str:
-    """Return a cap's prefix, which names its kind and tells nothing else."""
-    return ":".join(str(cap).split(":")[:2])
-
-
 def _facts_of_share(share: ShareFile, number: int | None) -> dict[str, Any]:
     facts: dict[str, Any] = {"container_version": None, "share_size": share.size}
     if share.container is not None:
@@ -148,7 +144,7 @@ def _facts_of_share(share: ShareFile, number: int | None) -> dict[str, Any]:
     if share.container is not None:
         now = time.time()
         facts["leases"] = [
-            {"owner": lease.owner, "expires": lease.expires, "time_left": _time_left(lease.expires - now)}
+            {"owner": lease.owner, "expires": lease.expires, "time_left": time_left(lease.expires - now)}
             for lease in share.container.leases
         ]
     return facts
@@ -186,32 +182,5 @@ def _soundness(share: ShareFile, number: int | None) -> bool | str | None:
     return True
 
 
-def _time_left(seconds: float) -> str:
-    return human_time(seconds) if seconds > 0 else f"expired {human_time(-seconds)} ago"
-
-
-def _show(facts: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print facts: as JSON, or a line each."""
-    if as_json:
-        click.echo(json.dumps(facts))
-        return
-    for name, value in facts.items():
-        label = name.replace("_", " ")
-        if isinstance(value, Mapping):
-            click.echo(f"{label}:")
-            for inner, content in value.items():
-                click.echo(f"  {inner + ':':20} {content}")
-        elif isinstance(value, list):
-            click.echo(f"{label}: {len(value) or 'none'}")
-            for item in value:
-                click.echo("  " + ", ".join(f"{inner.replace('_', ' ')} {content}" for inner, content in item.items()))
-        else:
-            click.echo(f"{label + ':':20} {_word(value)}")
-
-
-def _word(value: Any) -> str:
-    if value is None:
-        return "not known"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
+debug.add_command(dump_slot)
+debug.add_command(dump_dirnode)
