@@ -1,0 +1,71 @@
+"""A hundred slow readers at once: they share one budget of memory, and a small request does not wait for them."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+
+READERS = 100
+LARGE = 24_000_000
+SEGMENT = 1 << 20
+SMALL = b"small " * 100
+
+
+@pytest.fixture
+def readers(drive):
+    """That many connections on which a large file comes, each read a little at a time."""
+    cap = drive.ask("PUT", "/uri?convergence=none", bytes(LARGE), 201)
+    with ExitStack() as stack:
+        connections = [stack.enter_context(drive.connect()) for _ in range(READERS)]
+        for connection in connections:
+            connection.sendall(f"GET /uri/{cap} HTTP/1.0\r\n\r\n".encode())
+        for connection in connections:
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        over = threading.Event()
+
+        def read() -> None:
+            while not over.wait(0.02):
+                for connection in connections:
+                    connection.recv(2000)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        yield connections
+        over.set()
+        reader.join(10)
+
+
+def seconds_of(drive, path: str, times: int) -> float:
+    """The median time of a request."""
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        assert drive.request("GET", path).body == SMALL
+        found.append(time.perf_counter() - began)
+    return statistics.median(found)
+
+
+def test_slow_readers_share_one_budget_and_a_small_request_is_quick(drive, request):
+    small = f"/uri/{drive.ask('PUT', '/uri', SMALL, 201)}"
+    alone = seconds_of(drive, small, 20)
+    request.getfixturevalue("readers")
+    budget = drive.client.terms.room.budget
+    assert budget.sharers == READERS
+    among_others = seconds_of(drive, small, 20)
+    # Each of them may hold one segment whatever it is, beyond that only its part of the budget.
+    assert budget.held <= budget.total + READERS * SEGMENT
+    assert among_others < 10 * alone, f"{alone * 1000:.1f} ms alone, {among_others * 1000:.1f} ms among slow readers"
+
+
+def test_readers_who_go_away_give_their_memory_back(drive, readers):
+    for connection in readers:
+        connection.shutdown(2)
+    for _ in range(200):
+        if drive.client.terms.room.budget.sharers == 0:
+            break
+        drive.request("GET", "/")
+    assert drive.client.terms.room.budget.held == 0
