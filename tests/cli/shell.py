@@ -42,7 +42,7 @@ class Shell:
         self.drive = drive
         self.here = here
         self.node = drive.directory
-        self._monkeypatch = monkeypatch
+        self.monkeypatch = monkeypatch
         here.mkdir()
         (self.node / "private").mkdir()
         (self.node / "private" / "api_token").write_text(TOKEN + "\n")
@@ -53,7 +53,7 @@ class Shell:
     def __call__(self, *arguments: object, given: bytes = b"") -> Outcome:
         """Run ``tahoe ARGUMENTS``."""
         out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
+        self.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8"))
         status = 0
         with redirect_stdout(out), redirect_stderr(err):
             try:
