@@ -7,7 +7,7 @@ a capability holds by itself (a literal) can't be lost, and what is of a kind no
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -163,20 +163,29 @@ class Keeper:
         Returns:
             How many objects have a lease on at least one server that took it.
         """
-        wanted: dict[NodeId, dict[bytes, None]] = {}
+        wanted: dict[NodeId, list[bytes]] = {}
         for examination in examinations:
-            for nodes in examination.health.good.values():
-                for node in nodes:
-                    wanted.setdefault(node, {})[examination.storage_index] = None
+            for node in dict.fromkeys(node for nodes in examination.health.good.values() for node in nodes):
+                wanted.setdefault(node, []).append(examination.storage_index)
+        return len(await self.renew(wanted))
+
+    async def renew(self, wanted: Mapping[NodeId, Sequence[bytes]]) -> dict[bytes, None]:
+        """Add or renew this node's leases on what servers have of some storage indexes.
+
+        Returns:
+            The indexes on which at least one server took it.
+        """
         sites, now = self._desk.sites(), int(self._desk.ctx.wall_time())
-        errands = []
         leases: dict[bytes, FileLeases] = {}
+        errands = []
         for node, indexes in wanted.items():
             if node not in sites:
                 continue
+            each = []
             for index in indexes:
-                leases.setdefault(index, FileLeases(self._desk.terms().lease_master, index))
-            each = [LeaseWanted(index, leases[index].on(sites[node].lease_seed)) for index in indexes]
+                if index not in leases:
+                    leases[index] = FileLeases(self._desk.terms().lease_master, index)
+                each.append(LeaseWanted(index, leases[index].on(sites[node].lease_seed)))
             for start in range(0, len(each), LEASES_IN_MESSAGE):
                 request = AddLeases(tuple(each[start : start + LEASES_IN_MESSAGE]), time=now)
                 errands.append(Errand((node, start), sites[node].address, request))
@@ -186,7 +195,7 @@ class Keeper:
             async for _, outcome in outcomes:
                 if isinstance(outcome, LeasesAdded):
                     leased.update(dict.fromkeys(outcome.storage_indexes))
-        return len(leased)
+        return leased
 
 
 async def do_each(

@@ -176,6 +176,10 @@ class Roots:
             raise BadConfiguration(f"{PRIVATE_STATE} of the client has no directory's capability in it")
         return root_again
 
+    async def own(self) -> Directory | None:
+        """This client's own root, if it has made one."""
+        return None if await self._ctx.state.get(PRIVATE_STATE) is None else await self.private()
+
     async def refresh(self) -> tuple[NodeId, ...]:
         """Tell all vdrives what is known here, and hear what they know.
 

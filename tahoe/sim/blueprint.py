@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tahoe.actors.caretaker import Caretaker, CareTerms
 from tahoe.actors.client import Client, ClientTerms
 from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
@@ -17,7 +18,7 @@ from tahoe.actors.terms import Limits, Patience
 from tahoe.actors.vdrive import VDrive
 from tahoe.context import Actor
 from tahoe.policy.placement import SPREAD, PlacementPolicy
-from tahoe.protocol import CLIENT, INTRODUCER, MEMBER, STORAGE, VDRIVE, Encoding
+from tahoe.protocol import CARETAKER, CLIENT, INTRODUCER, MEMBER, STORAGE, VDRIVE, Encoding
 from tahoe.session.identity import GridKey, Identity
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import ENCODING_STATEMENT, GridStatement, encode_encoding, sign_statement
@@ -63,6 +64,7 @@ class GridOptions:
         upkeep: when servers sweep and scrub.
         vdrives: how many.
         location: of each node, by nickname.
+        care: how the caretakers of clients go about it; None: clients have none.
         traced: keep a trace and its hash.
         ties: events of the same moment happen in an order drawn from the seed.
     """
@@ -82,6 +84,7 @@ class GridOptions:
     upkeep: Upkeep = field(default_factory=Upkeep)
     vdrives: int = 0
     location: Callable[[str], str] = nowhere
+    care: CareTerms | None = None
     traced: bool = False
     ties: bool = False
 
@@ -124,7 +127,9 @@ class Blueprint:
 
         def client(contexts: Contexts) -> list[Actor]:
             member = self._member(contexts)
-            return [member, Client(contexts(CLIENT), member, self._client_terms(name))]
+            user = Client(contexts(CLIENT), member, self._client_terms(name))
+            care = self.options.care
+            return [member, user, *([Caretaker(contexts(CARETAKER), user, care)] if care is not None else [])]
 
         def vdrive(contexts: Contexts) -> list[Actor]:
             member = self._member(contexts)

@@ -1,0 +1,288 @@
+"""The caretaker in simulated weeks: what it mends unasked, what it leaves alone, whom it finds out, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from tahoe.actors.carereport import Light
+from tahoe.actors.caretaker import CareTerms
+from tahoe.actors.children import NewChild
+from tahoe.actors.storage import Upkeep
+from tahoe.actors.terms import Limits
+from tahoe.codec.capability import parse
+from tahoe.errors import BadCapability, NoSuchRoot
+from tahoe.policy.allowance import Budget
+from tahoe.policy.care import DAY, CareRules
+from tahoe.policy.repair import RepairRule
+from tahoe.protocol import CARETAKER, CLIENT
+from tahoe.sim.blueprint import GridOptions
+from tahoe.sim.grid import SimGrid
+from tahoe.sim.phantom import Phantom
+
+TERMS = CareTerms(tick=6 * 3600.0, own_roots=False)
+
+
+def grid_of(fidelity="phantom", servers=15, care=TERMS, clients=1, **options):
+    settings = GridOptions(
+        fidelity=fidelity,
+        limits=Limits(segment=30_000),
+        upkeep=Upkeep(0, 0, 0),
+        introducers=0,
+        acquainted=True,
+        care=care,
+        **options,
+    )
+    return SimGrid(3, servers=servers, clients=clients, options=settings)
+
+
+def caretaker(grid, client=0):
+    return grid.clients[client].actor(CARETAKER)
+
+
+def content(fidelity, number, size=20_000):
+    return Phantom(size, f"file {number}") if fidelity == "phantom" else bytes([number % 251]) * size
+
+
+def plant(grid, files=30, fidelity="phantom"):
+    """A directory with files that is on the care list; its cap and the files'."""
+    client = grid.clients[0].actor(CLIENT)
+    caps = [parse(grid.upload(content(fidelity, number))) for number in range(files)]
+    root = grid.run(client.directories.create({f"{number}": NewChild(cap) for number, cap in enumerate(caps)}))
+    grid.run(caretaker(grid).add("home", str(root)))
+    return root, caps
+
+
+def present(grid, cap):
+    """Distinct shares of a file on servers that run."""
+    running = [name for name, node in grid.fleet.nodes.items() if node.incarnation is not None]
+    index = cap.storage_index
+    return {number for name, disk in grid.fleet.disks.items() if name in running for number in disk.store.shares(index)}
+
+
+def days(grid, count):
+    grid.run(count * DAY)
+
+
+def servers_with(grid, cap, count):
+    index = cap.storage_index
+    return [name for name, disk in grid.fleet.disks.items() if disk.store.shares(index)][:count]
+
+
+@pytest.mark.parametrize("fidelity", ["wire", "message", "phantom"])
+def test_files_of_dead_servers_are_made_whole_unasked(fidelity):
+    grid = grid_of(fidelity)
+    _, caps = plant(grid, 8, fidelity)
+    days(grid, 1)
+    for name in ("server-0", "server-1", "server-2"):
+        grid.crash(name)
+    days(grid, 15)
+    assert all(present(grid, cap) == set(range(10)) for cap in caps)
+    assert caretaker(grid).report().state is Light.GREEN
+    assert grid.download(str(caps[0])) == content(fidelity, 0)
+
+
+def test_a_night_without_a_third_of_the_servers_costs_no_repair():
+    grid = grid_of()
+    plant(grid)
+    days(grid, 8)
+    asleep = [f"server-{number}" for number in range(5)]
+    for _ in range(4):
+        grid.crash(*asleep)
+        grid.run(12 * 3600.0)
+        grid.restart(*asleep)
+        days(grid, 6)
+    tidings = caretaker(grid).tidings
+    assert tidings.counts["checked"] > 100
+    assert tidings.counts["repairs"] == 0
+
+
+def test_who_has_been_away_for_longer_than_the_grace_is_made_up_for():
+    grid = grid_of()
+    _, caps = plant(grid)
+    days(grid, 8)
+    grid.crash("server-4")
+    days(grid, 13)
+    assert all(len(present(grid, cap)) == 10 for cap in caps)
+
+
+def test_a_server_that_is_said_to_be_gone_is_made_up_for_at_once():
+    grid = grid_of()
+    _, caps = plant(grid)
+    days(grid, 2)
+    grid.crash("server-4")
+    grid.run(caretaker(grid).server_gone(grid.node("server-4").name))
+    grid.run(caretaker(grid).round(everything=True))
+    assert all(len(present(grid, cap)) == 10 for cap in caps)
+
+
+def test_a_liar_is_found_out_by_challenges_and_his_shares_are_made_elsewhere():
+    grid = grid_of(care=replace(TERMS, rules=CareRules(challenges=100)))
+    _, caps = plant(grid, 60)
+    days(grid, 1)
+    liar = "server-3"
+    had = [cap for cap in caps if grid.fleet.disks[liar].store.shares(cap.storage_index)]
+    assert had
+    facts = {cap.storage_index: grid.fleet.disks[liar].store.shares(cap.storage_index) for cap in caps}
+    store = grid.fleet.disks[liar].store
+    truth = store.shares
+    for cap in had:
+        for number in list(truth(cap.storage_index)):
+            grid.fleet.disks[liar].platter._store._remove(cap.storage_index, number)
+    store.shares = lambda index: facts.get(index) or truth(index)
+    days(grid, 40)
+    assert grid.node(liar).name in caretaker(grid).care.trust.distrusted
+    honest = {name: disk for name, disk in grid.fleet.disks.items() if name != liar}
+    for cap in had:
+        numbers = {number for disk in honest.values() for number in disk.store.shares(cap.storage_index)}
+        assert numbers == set(range(10))
+    assert any("lie" in reason for reason in caretaker(grid).report().reasons)
+
+
+def test_within_a_small_budget_the_most_endangered_come_first():
+    budget = Budget(bytes_per_day=400_000.0)
+    grid = grid_of(care=replace(TERMS, budget=budget, rules=CareRules(grace=DAY)))
+    _, caps = plant(grid, 40)
+    days(grid, 1)
+    poor = caps[7]
+    for name in servers_with(grid, poor, 5):
+        for number in grid.fleet.disks[name].store.shares(poor.storage_index):
+            grid.fleet.disks[name].platter._store._remove(poor.storage_index, number)
+    for cap in caps:
+        if cap != poor:
+            name = servers_with(grid, cap, 1)[0]
+            for number in grid.fleet.disks[name].store.shares(cap.storage_index):
+                grid.fleet.disks[name].platter._store._remove(cap.storage_index, number)
+    grid.run(caretaker(grid).round(everything=True))
+    assert len(present(grid, poor)) == 10
+    assert sum(len(present(grid, cap)) < 10 for cap in caps) > 10
+    spent = caretaker(grid).tidings.bytes
+    days(grid, 1)
+    assert caretaker(grid).tidings.bytes - spent < 2 * 400_000.0
+    days(grid, 20)
+    assert all(len(present(grid, cap)) == 10 for cap in caps)
+
+
+def test_a_lazy_rule_repairs_later_and_then_everything():
+    grid = grid_of(care=replace(TERMS, rules=CareRules(repair=RepairRule(0.5))))
+    _, caps = plant(grid, 10)
+    days(grid, 1)
+    cap = caps[0]
+    homes = servers_with(grid, cap, 10)
+
+    def lose(name):
+        for number in grid.fleet.disks[name].store.shares(cap.storage_index):
+            grid.fleet.disks[name].platter._store._remove(cap.storage_index, number)
+
+    for name in homes[:3]:
+        lose(name)
+    days(grid, 10)
+    assert len(present(grid, cap)) == 7
+    lose(homes[3])
+    days(grid, 10)
+    assert len(present(grid, cap)) == 10
+
+
+def test_new_servers_get_their_part_of_crowded_files():
+    grid = grid_of(servers=20)
+    later = [f"server-{number}" for number in range(5, 20)]
+    grid.crash(*later)
+    grid.run(60.0)
+    client = grid.clients[0].actor(CLIENT)
+    client.membership.bounds = client.membership.bounds._replace(
+        fixed=msgspec.structs.replace(client.membership.encoding(), happy=3)
+    )
+    cap = parse(grid.upload(content("phantom", 1)))
+    grid.run(caretaker(grid).add("file", str(cap)))
+    assert len(servers_with(grid, cap, 20)) == 5
+    grid.restart(*later)
+    days(grid, 100)
+    assert len(servers_with(grid, cap, 20)) >= 10
+    assert grid.download(str(cap)) == content("phantom", 1)
+
+
+def test_leases_are_renewed_for_as_long_as_it_is_looked_after():
+    grid = grid_of()
+    _, caps = plant(grid, 5)
+    days(grid, 70)
+    name = servers_with(grid, caps[0], 1)[0]
+    store = grid.fleet.disks[name].store
+    number = next(iter(store.shares(caps[0].storage_index)))
+    left = store.leases(caps[0].storage_index, number)[0].expires - grid.node(name).running.wall_time()
+    assert left > 10 * DAY
+
+
+def test_all_is_remembered_across_restarts():
+    grid = grid_of()
+    _, caps = plant(grid)
+    days(grid, 8)
+    before = caretaker(grid).report()
+    grid.crash("client-0")
+    grid.restart("client-0")
+    grid.run(10.0)
+    after = caretaker(grid).report()
+    assert after.roots == before.roots
+    assert len(caretaker(grid).care.records) == len(caps) + 1
+
+
+def test_it_grows_old_and_says_so_when_it_can_t_work():
+    grid = grid_of()
+    plant(grid)
+    days(grid, 8)
+    assert caretaker(grid).report().state is Light.GREEN
+    grid.partition("cut off", ["client-0"], [f"server-{number}" for number in range(15)])
+    days(grid, 3)
+    assert caretaker(grid).report().roots[0].verified > 0
+    days(grid, 20)
+    report = caretaker(grid).report()
+    assert report.state is not Light.GREEN
+    assert any("days since all of it was seen alive" in reason for reason in report.reasons)
+    grid.heal("cut off")
+    days(grid, 10)
+    assert caretaker(grid).report().state is Light.GREEN
+
+
+def test_what_is_lost_turns_the_light_red():
+    grid = grid_of(care=replace(TERMS, rules=CareRules(grace=DAY)))
+    _, caps = plant(grid)
+    days(grid, 1)
+    for name in servers_with(grid, caps[3], 10):
+        for number in grid.fleet.disks[name].store.shares(caps[3].storage_index):
+            grid.fleet.disks[name].platter._store._remove(caps[3].storage_index, number)
+    told = []
+    caretaker(grid).on_change = lambda report: told.append(report.state)
+    days(grid, 9)
+    report = caretaker(grid).report()
+    assert report.state is Light.RED
+    assert report.state.status == 2
+    assert dict(report.roots[0].counts)["lost"] == 1
+    assert told[-1] is Light.RED
+
+
+def test_a_caretaker_with_nothing_but_a_manifest_keeps_what_it_can_t_read():
+    grid = grid_of(clients=2)
+    _, caps = plant(grid, 12)
+    days(grid, 2)
+    manifest = grid.run(caretaker(grid).publish("home"))
+    caretaker(grid)._terms = replace(TERMS, tick=1e12)
+    grid.run(caretaker(grid, 1).add("a friend's", str(manifest), manifest=True), 1)
+    grid.run(caretaker(grid, 1).round(everything=True), 1)
+    records = caretaker(grid, 1).care.records
+    assert all(record.capability.startswith(("URI:CHK-Verifier:", "URI:SLOT-Verifier:")) for record in records.values())
+    assert {cap.storage_index for cap in caps} <= set(records)
+    grid.crash("client-0", "server-2", "server-9")
+    days(grid, 20)
+    assert all(present(grid, cap) == set(range(10)) for cap in caps)
+
+
+def test_what_can_t_be_looked_after_is_refused():
+    grid = grid_of()
+    keeper = caretaker(grid)
+    with pytest.raises(BadCapability, match="can't be lost"):
+        grid.run(keeper.add("short", "URI:LIT:krugkidfnzsc4"))
+    with pytest.raises(BadCapability, match="manifest"):
+        grid.run(keeper.add("file", grid.upload(content("phantom", 1)), manifest=True))
+    with pytest.raises(NoSuchRoot):
+        grid.run(keeper.remove("nothing"))
