@@ -7,17 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 from tahoe.cli.claim import is_ready, run_together, runner
+from tahoe.cli.report import ask_for_report
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 START_SECONDS: Final = 60.0
+GRID_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.02
 LAST_LINES: Final = 12
@@ -34,7 +36,7 @@ _arguments = click.argument(
 @click.command()
 @_arguments
 def start(directories: tuple[Path, ...]) -> None:
-    """Run the nodes in DIR... in the background, all in one process; returns when they do their work."""
+    """Run the nodes in DIR... in the background, all in one process; returns when they do their work and know the grid."""
     start_nodes(directories)
 
 
@@ -76,6 +78,7 @@ def start_nodes(directories: Sequence[Path]) -> None:
             cwd=waiting[0].anchor,
         )
     _await_start(process, waiting, log)
+    _await_grid(waiting)
     for directory in waiting:
         click.echo(f"{directory} runs as process {process.pid}")
 
@@ -106,6 +109,21 @@ def _await_start(process: subprocess.Popen[bytes], directories: Sequence[Path], 
     if not all(map(is_ready, directories)):
         process.terminate()
         raise click.ClickException(f"the node was not ready within {START_SECONDS:.0f} s. {log}:\n{_tail(log)}")
+
+
+def _await_grid(directories: Sequence[Path]) -> None:
+    """Wait a moment until nodes know who is in their grid, so that the next command finds servers there."""
+    deadline = time.monotonic() + GRID_SECONDS
+    for directory in directories:
+        _until(lambda directory=directory: _knows_grid(ask_for_report(directory)), deadline)  # type: ignore[misc]  # bound now
+
+
+def _knows_grid(report: Mapping[str, Any] | None) -> bool:
+    """Whether an introducer has told a node who is there, or none can: no broker is in reach, or the node has ended."""
+    if report is None or any(introducer["connected"] for introducer in report["introducers"]):
+        return True
+    brokers = report["brokers"]
+    return any(broker["problem"] for broker in brokers) and not any(broker["connected"] for broker in brokers)
 
 
 def _until(reached: Callable[[], bool], deadline: float) -> bool:
