@@ -98,7 +98,7 @@ def place_of(scope: Scope) -> Place:
     names = [_decoded(part) for part in parts]
     if not names or not names[0]:
         raise WebError(404, "there is nothing here; a path begins with /uri/CAP or /vdrive/ROOT")
-    start = names[0] if kind == "vdrive" else capability_of(names[0])
+    start = capability_of(names[0]) if kind in {"uri", "named"} else names[0]
     return Place(start, checked_path(names[1:]))
 
 
