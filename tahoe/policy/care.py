@@ -52,7 +52,7 @@ class CareRules:
     check_every: float = 7 * DAY
     everywhere_every: float = 30 * DAY
     grace: float = 4 * DAY
-    renew_every: float = 9 * DAY
+    renew_every: float = 6 * DAY
     challenges: int = 20
     repair: RepairRule = field(default_factory=RepairRule)
 
