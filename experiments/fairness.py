@@ -89,9 +89,9 @@ class Row:
     files: int = 0
 
 
-def locations(asked: Configuration) -> tuple[str, ...]:
-    """Where the servers are."""
-    return tuple(f"site-{site}/{number}" for site, count in enumerate(asked.sites) for number in range(count))
+def locations(sites: Sequence[int]) -> tuple[str, ...]:
+    """Where the servers are, given how many each site has."""
+    return tuple(f"site-{site}/{number}" for site, count in enumerate(sites) for number in range(count))
 
 
 def points(configuration: Configuration) -> Iterator[Point]:
@@ -104,7 +104,7 @@ def run(point: Point, seed: int) -> list[Row]:
     """Place files, let a server join, place more."""
     asked = point.configuration
     policy = policies(asked)[point.policy]
-    before = locations(asked)
+    before = locations(asked.sites)
     after = (*before, "newcomer")
     homes = [
         place(Study(where, files, (), 1.0, Code(asked.needed, asked.total)), policy, seed, len(where)).homes
