@@ -90,7 +90,7 @@ class Steward:
     def now(self) -> float:
         """The server's own time, in seconds since the epoch; the machine's until it has one."""
         clock = self.books.clock
-        return clock.now(self._ctx.now()) if clock.is_started else self._ctx.wall_time()
+        return clock.now if clock.is_started else self._ctx.wall_time()
 
     def sight(self, sender: NodeId, clock: float) -> None:
         """Take in what a client's clock says; 0: it says nothing."""
@@ -98,7 +98,7 @@ class Steward:
             self.books.clock.sight(sender, clock, self._ctx.now())
 
     async def keep(self) -> None:
-        """Promise time, look at the allowances, make the index durable; to be called every few minutes."""
+        """Let time go on, look at the allowances, make the index durable; to be called every few minutes."""
         books = self.books
         books.clock.sight(self._ctx.name, self._ctx.wall_time(), self._ctx.now())
         live = books.index.live()
@@ -287,7 +287,7 @@ def purge_all(keepers: Keepers, entries: Sequence[Entry]) -> int:
 
 
 def _keep(books: Books, uptime: float, is_empty: bool) -> None:  # noqa: FBT001  # compute passes arguments by position
-    books.clock.keep(uptime, nothing_kept=is_empty)
+    books.clock.step(uptime, nothing_kept=is_empty)
     books.refresh()
     books.index.flush()
 

@@ -13,10 +13,12 @@ from tahoe.actors.caretaker import Caretaker, CareTerms
 from tahoe.actors.client import Client, ClientTerms
 from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
+from tahoe.actors.steward import Stewardship
 from tahoe.actors.storage import StorageServer, Upkeep
 from tahoe.actors.terms import Limits, Patience
 from tahoe.actors.vdrive import VDrive
 from tahoe.context import Actor
+from tahoe.policy.lease import CollectionTerms
 from tahoe.policy.placement import SPREAD, PlacementPolicy
 from tahoe.protocol import CARETAKER, CLIENT, INTRODUCER, MEMBER, STORAGE, VDRIVE, Encoding
 from tahoe.session.identity import GridKey, Identity
@@ -62,6 +64,7 @@ class GridOptions:
         policy: by which clients place shares.
         platter: what the disk of a storage server keeps its bytes on.
         upkeep: when servers sweep and scrub.
+        collection: when servers let go what nobody leases.
         vdrives: how many.
         location: of each node, by nickname.
         care: how the caretakers of clients go about it; None: clients have none.
@@ -82,6 +85,7 @@ class GridOptions:
     policy: PlacementPolicy = SPREAD
     platter: Callable[[], Platter] = MemoryPlatter
     upkeep: Upkeep = field(default_factory=Upkeep)
+    collection: CollectionTerms = field(default_factory=CollectionTerms)
     vdrives: int = 0
     location: Callable[[str], str] = nowhere
     care: CareTerms | None = None
@@ -123,7 +127,9 @@ class Blueprint:
 
         def server(contexts: Contexts) -> list[Actor]:
             shares, slots = disks[name].mount()
-            return [self._member(contexts), StorageServer(contexts(STORAGE), shares, slots, self.options.upkeep)]
+            stewardship = Stewardship(self.key.public_key, self.options.collection)
+            ctx = contexts(STORAGE)
+            return [self._member(contexts), StorageServer(ctx, shares, slots, self.options.upkeep, stewardship)]
 
         def client(contexts: Contexts) -> list[Actor]:
             member = self._member(contexts)

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import NamedTuple
 
-from tahoe.codec.container import RELEASED_OWNER, UPLOAD_OWNER
+from tahoe.codec.container import UPLOAD_OWNER
 from tahoe.errors import BadConfiguration, Refused
 from tahoe.policy.quota import UNLIMITED, Allowances, Member
 from tahoe.protocol import Lease
 from tahoe.storage.accounts import AccountBook
 from tahoe.storage.allowances import read_allowances
 from tahoe.storage.filesystem import FileSystem
-from tahoe.storage.leaseindex import Kept, LeaseIndex
+from tahoe.storage.leaseindex import Kept, LeaseIndex, ShareName
 from tahoe.storage.timekeeper import Timekeeper
 
 
@@ -122,13 +122,17 @@ class Books:
         with self._lock:
             self._check(owner, size)
 
+    def restored(self, name: ShareName) -> None:
+        """A share has come back from the trash."""
+        known = self.index.find(name)
+        if known is not None:
+            self.index.put(known._replace(discarded=0))
+
     def usage(self) -> dict[str, Usage]:
         """What every account keeps, by its name; what is nobody's under the empty one."""
         kept = self.index.owners()
         found: dict[str, Usage] = {}
         for owner in {**kept, **self._reserved}:
-            if owner == RELEASED_OWNER:
-                continue
             share = kept.get(owner, Kept())
             name = self.accounts.name_of(owner)
             before = found.get(name, Usage(0, 0))

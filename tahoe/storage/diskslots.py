@@ -369,6 +369,7 @@ class DiskSlotStore:
                 if number not in live:
                     self._filesystem.rename(_trash_path(storage_index, number, stamp), path_of(storage_index, number))
                     self._folders.changed(folder)
+                    self._books.restored(ShareName(SLOT_KIND, storage_index, number))
                     live.append(number)
             if discarded:
                 self._settle(folder)

@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, NamedTuple, Protocol
 
+from tahoe.codec.container import RELEASED_OWNER
+
 FILE: Final = 0
 """Kind of a share of an immutable file."""
 
@@ -87,6 +89,8 @@ class Tally:
             return
         self.live = Kept(self.live.bytes + size, self.live.shares + sign)
         for owner in entry.leases:
+            if owner == RELEASED_OWNER:
+                continue
             kept = self.owners.get(owner, Kept())
             self.owners[owner] = Kept(kept.bytes + size, kept.shares + sign)
             if not self.owners[owner].shares:
@@ -150,20 +154,22 @@ class MemoryLeaseIndex:
         self._reported: set[ShareName] | None = None
         self._complete = False
         self._known = False
+        self._ends = 0
         self._mark = 0
 
     def begin(self, mark: int) -> bool:
         """See ``LeaseIndex``."""
         with self._lock:
-            self._complete = self._known = mark > 0 and mark == self._mark
-            if not self._complete:
-                self._known = bool(self._entries)
+            self._complete = mark > 0 and mark == self._mark
+            self._known = self._complete or bool(self._entries)
+            self._mark = 0
             return self._complete
 
     def end(self) -> int:
         """See ``LeaseIndex``."""
-        self._mark += 1
-        return self._mark if self._complete else 0
+        self._ends += 1
+        self._mark = self._ends if self._complete else 0
+        return self._mark
 
     def put(self, entry: Entry) -> None:
         """See ``LeaseIndex``."""
@@ -221,13 +227,13 @@ class MemoryLeaseIndex:
         with self._lock:
             found = [entry for entry in self._entries.values() if not entry.discarded]
         within = [entry for entry in found if first <= entry.expires <= last]
-        return sorted(within, key=lambda entry: (entry.expires, entry.name))[:most]
+        return sorted(within, key=lambda entry: (entry.expires, *_order(entry)))[:most]
 
     def discarded(self, most: int) -> list[Entry]:
         """See ``LeaseIndex``."""
         with self._lock:
             found = [entry for entry in self._entries.values() if entry.discarded]
-        return sorted(found, key=lambda entry: (entry.discarded, entry.name))[:most]
+        return sorted(found, key=lambda entry: (entry.discarded, *_order(entry)))[:most]
 
     def flush(self) -> None:
         """See ``LeaseIndex``."""
@@ -241,3 +247,7 @@ class MemoryLeaseIndex:
         known = self._entries.pop(name, None)
         if known is not None:
             self._tally.add(known, -1)
+
+
+def _order(entry: Entry) -> tuple[bytes, int, int]:
+    return entry.name.storage_index, entry.name.kind, entry.name.number

@@ -255,6 +255,7 @@ class Shelves:
             for number, stamp in discarded:
                 if number not in live:
                     self._rename(storage_index, number, _trash_path(storage_index, number, stamp))
+                    self._books.restored(ShareName(FILE, storage_index, number))
                     live.append(number)
             if discarded:
                 self._folders.settle(folder_of(storage_index))

@@ -24,6 +24,9 @@ import msgspec
 
 from tahoe.storage.leaseindex import Entry, Kept, ShareName, Tally
 
+LEASE_INDEX: Final = "lease-index.sqlite"
+"""Its file in a storage directory, which may be removed while nobody serves."""
+
 COMMIT_EVERY: Final = 2000
 """Changes that a transaction gathers."""
 
@@ -165,12 +168,12 @@ class SqliteLeaseIndex:
 
     def expiring(self, first: float, last: float, most: int) -> list[Entry]:
         """See ``LeaseIndex``."""
-        condition = "discarded = 0 AND expires BETWEEN ? AND ? ORDER BY expires, storage_index, number LIMIT ?"
+        condition = "discarded = 0 AND expires BETWEEN ? AND ? ORDER BY expires, storage_index, kind, number LIMIT ?"
         return self._entries(condition, max(first, -(2.0**62)), min(last, 2.0**62), most)
 
     def discarded(self, most: int) -> list[Entry]:
         """See ``LeaseIndex``."""
-        return self._entries("discarded > 0 ORDER BY discarded, storage_index, number LIMIT ?", most)
+        return self._entries("discarded > 0 ORDER BY discarded, storage_index, kind, number LIMIT ?", most)
 
     # --- helpers ----------------------------------------------------------------------------------------
 
