@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from tahoe.actors.caretaker import Caretaker
 from tahoe.actors.client import Client
 from tahoe.net.config import ClientSection
 from tahoe.net.directory import NodeDirectory
 from tahoe.net.incarnation import Incarnation
 from tahoe.net.keys import load_private_text, load_secret, save_private_text
-from tahoe.protocol import CLIENT
+from tahoe.protocol import CARETAKER, CLIENT
 from tahoe.web.app import Gateway
 from tahoe.web.guard import Guard
 from tahoe.web.jobs import JobBoard
@@ -61,7 +62,10 @@ async def start_gateway(running: Incarnation) -> GatewayCompanion:
     guard = await asyncio.to_thread(_guard, papers.directory, papers.config.client)
     convergence = await asyncio.to_thread(load_secret, papers.directory.convergence)
     keeping = Keeping(convergence, papers.directory.path)
-    services = Services(client, keeping, guard, StatusOf(running), JobBoard(running.log))
+    caretaker = running.actors.get(CARETAKER)
+    assert caretaker is None or isinstance(caretaker, Caretaker)
+    jobs = JobBoard(running.log)
+    services = Services(client, keeping, guard, StatusOf(running), jobs, caretaker=caretaker)
     gateway = Gateway(services, running.log, page_routes(services))
     companion = GatewayCompanion(services, _servers(gateway, papers.directory, papers.config.client))
     await companion.start()

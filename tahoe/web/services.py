@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from tahoe.actors.caretaker import Caretaker
 from tahoe.actors.client import Client
 from tahoe.web.guard import Guard
 from tahoe.web.jobs import JobBoard
@@ -40,6 +41,7 @@ class Services:
         status: gives the node's state.
         jobs: long work.
         transfers: files on their way.
+        caretaker: looks after what is stored; None: the node has none.
     """
 
     client: Client
@@ -48,3 +50,4 @@ class Services:
     status: Status
     jobs: JobBoard
     transfers: Transfers = field(default_factory=Transfers)
+    caretaker: Caretaker | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from tahoe.web import about, checks, directories, doors, files, forms, kinds, measures, roots, trees, zips
+from tahoe.web import about, care, checks, directories, doors, files, forms, kinds, measures, roots, trees, zips
 from tahoe.web.rows import Authority, Gives, Parameter, Row, Takes
 
 PLACE: Final = "PLACE"
@@ -34,6 +34,10 @@ TO_OTHER: Final = Parameter("to_name", "its name there; without it, the same")
 TO_DIRECTORY: Final = Parameter("to_dir", "CAP[/path] or root:NAME[/path] of the other directory")
 CAP_TO_FIND: Final = Parameter("uri", "a capability", required=True)
 CODE: Final = Parameter("code", "from POST /session", required=True)
+CARE_NAME: Final = Parameter("name", "of what is looked after", required=True)
+MANIFEST: Final = Parameter("manifest", "it is the read capability of a manifest", ("true", "false"))
+SERVER: Final = Parameter("node", "a server's node id", required=True)
+BACK: Final = Parameter("back", "it is not gone after all", ("true", "false"))
 VERIFY: Final = Parameter("verify", "look at every byte of every share", ("true", "false"))
 ADD_LEASE: Final = Parameter("add-lease", "add this node's lease to what is found, or renew it", ("true", "false"))
 ASK_VDRIVES: Final = Parameter("refresh", "ask the vdrives first", ("true", "false"))
@@ -150,6 +154,14 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("GET", "/transfers", "", measures.list_transfers, _NODE),
     Row("GET", "/transfers", "json", measures.list_transfers, _NODE),
     Row("GET", "/transfers/{transfer}", "", measures.show_transfer, _NODE),
+    # keeping
+    Row("GET", "/health", "", care.health, _NODE),
+    Row("GET", "/health", "json", care.health, _NODE),
+    Row("POST", "/care", "add", care.add, _NODE, (CARE_NAME, MANIFEST), Takes.CAPABILITY, gives=Gives.TEXT),
+    Row("POST", "/care", "remove", care.remove, _NODE, (CARE_NAME,), gives=Gives.TEXT),
+    Row("POST", "/care", "publish", care.publish, _NODE, (CARE_NAME,), gives=Gives.FOUND),
+    Row("POST", "/care", "start-round", care.start_round, _NODE, gives=Gives.JOB),
+    Row("POST", "/care", "server-gone", care.server_gone, _NODE, (SERVER, BACK), gives=Gives.TEXT),
     # browsers
     Row("POST", "/session", "", doors.invite, _NODE, gives=Gives.INVITATION),
     Row("GET", "/session", "", doors.enter, _OPEN, (CODE,), gives=Gives.ELSEWHERE),
