@@ -1,4 +1,4 @@
-"""The recovery file: all that a person has in a grid, in a few kilobytes that a passphrase locks (docs/formats.md, section 8).
+"""The recovery file: all that a person has in a grid, in a few kilobytes that a passphrase locks (docs/formats.md, section 9).
 
 ::
 
