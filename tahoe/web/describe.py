@@ -43,24 +43,29 @@ class Described(NamedTuple):
 
     def pair(self) -> list[Any]:
         """Return ``[kind, facts]``."""
-        cap = self.capability
-        facts = caps_of(cap)
-        if isinstance(cap, Directory):
-            facts["mutable"] = cap.mutable
-        elif not isinstance(cap, Unknown):
-            facts |= {"mutable": cap.mutable, "size": self._known_size(), "format": format_of(cap)}
-        if self.metadata is not None:
-            facts["metadata"] = dict(self.metadata)
-        return [kind_of(cap), facts]
+        return _pair(self.capability, caps_of(self.capability), self.size, self.metadata)
 
-    def _known_size(self) -> int | None:
-        match self.capability:
-            case Literal(data):
-                return len(data)
-            case ImmutableRead() | ImmutableVerify() as file:
-                return file.size
-            case _:
-                return self.size
+
+def _pair(cap: Capability, caps: Mapping[str, Any], size: int | None, metadata: Mapping[str, Any] | None) -> list[Any]:
+    """Return ``[kind, facts]`` of an object whose capabilities are known."""
+    facts = dict(caps)
+    if isinstance(cap, Directory):
+        facts["mutable"] = cap.mutable
+    elif not isinstance(cap, Unknown):
+        facts |= {"mutable": cap.mutable, "size": _known_size(cap, size), "format": format_of(cap)}
+    if metadata is not None:
+        facts["metadata"] = metadata
+    return [kind_of(cap), facts]
+
+
+def _known_size(cap: Capability, size: int | None) -> int | None:
+    match cap:
+        case Literal(data):
+            return len(data)
+        case ImmutableRead() | ImmutableVerify() as file:
+            return file.size
+        case _:
+            return size
 
 
 def kind_of(cap: Capability) -> str:
@@ -87,10 +92,10 @@ def caps_of(cap: Capability) -> dict[str, Any]:
     """Return the capabilities that one gives: ``rw_uri``, ``ro_uri`` and ``verify_uri``, as far as there are such."""
     if isinstance(cap, Unknown):
         return {"ro_uri" if str(cap).startswith(("ro.", "imm.")) else "rw_uri": str(cap)}
-    verifier = cap.verifier()
-    caps: dict[str, Any] = {"verify_uri": None if verifier is None else str(verifier)}
-    if cap != verifier:
-        caps["ro_uri"] = str(cap.read_only())
+    read = cap.read_only()
+    caps: dict[str, Any] = {"verify_uri": verifier_of(read)}
+    if read != read.verifier():
+        caps["ro_uri"] = str(read)
     if cap.writeable:
         caps["rw_uri"] = str(cap)
     return caps
@@ -108,11 +113,20 @@ def _children(listing: Listing) -> dict[str, list[Any]]:
 
 
 def entry_pair(entry: Entry) -> list[Any]:
-    """Return one child of a directory."""
-    pair = Described(entry.capability, None, entry.metadata).pair()
-    if pair[0] == "unknown":
-        pair[1]["ro_uri"] = entry.read_text
-    return pair
+    """Return one child of a directory: its caps as they are stored, since deriving them anew takes its time."""
+    read = entry.read
+    caps: dict[str, Any] = {"ro_uri": entry.read_text}
+    if entry.write_text is not None:
+        caps["rw_uri"] = entry.write_text
+    if not isinstance(read, Unknown):
+        caps["verify_uri"] = verifier_of(read)
+    return _pair(read, caps, None, entry.metadata)
+
+
+def verifier_of(cap: Capability) -> str | None:
+    """Return the verify cap as text; None if there is nothing on servers."""
+    verifier = cap.verifier()
+    return None if verifier is None else str(verifier)
 
 
 async def information(found: Found, size: int | None) -> dict[str, Any]:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from tahoe.actors.children import NewChild
 from tahoe.actors.edits import Kind
 from tahoe.codec.capability import Directory
-from tahoe.errors import NoSuchChild, NotADirectory
 from tahoe.web.calls import Call, text_answer
 from tahoe.web.describe import new_children
 from tahoe.web.errors import WebError
-from tahoe.web.files import writeable
+from tahoe.web.linking import Way, link, make_directory, way_to, writeable
 from tahoe.web.places import Place, checked_path, directory_at, find, parse_place
 
 if TYPE_CHECKING:
@@ -32,52 +31,44 @@ async def mkdir_with_children_unlinked(call: Call) -> ASGIApp:
 
 async def mkdir_immutable_unlinked(call: Call) -> ASGIApp:
     """Make an immutable directory that nothing links to."""
-    return text_answer(await _immutable(call), 201)
+    children = new_children(await call.json())
+    return text_answer(await call.services.client.directories.create_immutable(children, call.convergence), 201)
 
 
 async def mkdir(call: Call) -> ASGIApp:
     """Make a directory at a place, and its parents; one that is there already is the answer, too."""
-    place = _named(call)
-    client = call.services.client
-    if not place.path:
-        return text_answer(await directory_at(client, place))
-    try:
-        found = (await find(client, place)).capability
-    except NoSuchChild:
-        made = await client.directories.make_path(await directory_at(client, Place(place.start)), place.path)
-        return text_answer(made, 201)
-    if not isinstance(found, Directory):
-        raise NotADirectory(f"{place.name!r} is a file")
-    return text_answer(found)
+    directory, is_new = await make_directory(call.services.client, _named(call))
+    return text_answer(directory, 201 if is_new else 200)
 
 
 async def mkdir_with_children(call: Call) -> ASGIApp:
     """Make a directory with children at a place, and its parents."""
     children = new_children(await call.json())
-    parent, name = await _parent(call)
-    made = await call.services.client.directories.mkdir(parent, name, children, call.replace)
-    return text_answer(made, 201)
+    way = await _way(call)
+    return await _linked(call, way, await call.services.client.directories.create(children))
 
 
 async def mkdir_immutable(call: Call) -> ASGIApp:
     """Make an immutable directory at a place, and its parents."""
-    made = await _immutable(call)
-    parent, name = await _parent(call)
-    await call.services.client.directories.set_children(parent, {name: NewChild(made)}, call.replace)
-    return text_answer(made, 201)
-
-
-async def _immutable(call: Call) -> Directory:
     children = new_children(await call.json())
-    return await call.services.client.directories.create_immutable(children, call.convergence)
+    way = await _way(call)
+    made = await call.services.client.directories.create_immutable(children, call.convergence)
+    return await _linked(call, way, made)
 
 
-async def _parent(call: Call) -> tuple[Directory, str]:
-    """Return the directory that something is to be made in, and under which name."""
+async def _way(call: Call) -> Way:
+    """Return the way to what is to be made."""
     place = _named(call)
     if not place.path:
         raise WebError(400, "say under which name: a path, or name=")
-    return writeable(await directory_at(call.services.client, place.parent, make=True)), place.name
+    way = await way_to(call.services.client, place)
+    way.check(call.replace)
+    return way
+
+
+async def _linked(call: Call, way: Way, made: Directory) -> ASGIApp:
+    await link(call.services.client, way, NewChild(made), call.replace)
+    return text_answer(made, 201)
 
 
 def _named(call: Call) -> Place:

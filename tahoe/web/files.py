@@ -9,15 +9,15 @@ from starlette.responses import RedirectResponse
 
 from tahoe.actors.children import NewChild
 from tahoe.actors.directories import Found
-from tahoe.actors.edits import Replace
 from tahoe.codec.capability import Capability, Directory, SlotRead, SlotWrite
-from tahoe.errors import BadCapability, ChildExists, NoSuchChild, ReadOnly
+from tahoe.errors import BadCapability, ReadOnly
 from tahoe.web.calls import Call, json_answer, text_answer
 from tahoe.web.content import Manner, readable, send_file
 from tahoe.web.describe import Described, information, listing_pair, new_child
 from tahoe.web.errors import WebError
 from tahoe.web.keeping import incoming, keep, overwrite_slot, wanted_format, write_into_slot
-from tahoe.web.places import Place, as_directory, directory_at, find, start_of
+from tahoe.web.linking import link, way_to
+from tahoe.web.places import Place, find, start_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -108,90 +108,45 @@ async def put_unlinked(call: Call) -> ASGIApp:
 
 async def put(call: Call) -> ASGIApp:
     """Store the body at a place: as a new file, or into the slot that is there."""
-    place = call.place
-    there = await _at(call, place)
-    offset = call.number("offset")
-    slot = _slot_to_write(call, there)
-    if slot is not None:
-        coming = incoming(call, place.name)
-        if offset is None:
-            await overwrite_slot(call.services, slot, coming)
-        else:
-            await write_into_slot(call.services, slot, offset, coming)
-        return text_answer(slot)
-    if offset is not None:
-        raise WebError(400, "offset= writes into a slot that is there already")
+    client, place = call.services.client, call.place
     if not place.path:
-        raise BadCapability("contents go into a slot by its write capability, or below a directory")
+        return await _put_into(call, await start_of(client, place))
+    way = await way_to(client, place)
+    way.check(call.replace)
+    slot = _slot_to_write(call, way.there)
+    if slot is not None:
+        return await _put_into(call, slot)
+    if "offset" in call.query:
+        raise WebError(400, "offset= writes into a slot that is there already")
     kept = await keep(call, incoming(call, place.name))
-    return await link(call, NewChild(kept.capability), is_new=there is None)
+    await link(client, way, NewChild(kept.capability), call.replace)
+    return text_answer(kept.capability, 201 if way.there is None else 200)
+
+
+async def _put_into(call: Call, cap: Capability) -> ASGIApp:
+    """Store the body in a slot that is there."""
+    slot = _slot(cap)
+    if slot is None:
+        cap.check_served()
+        raise BadCapability("contents go into a slot by its write capability, or below a directory")
+    offset = call.number("offset")
+    coming = incoming(call, call.place.name)
+    if offset is None:
+        await overwrite_slot(call.services, slot, coming)
+    else:
+        await write_into_slot(call.services, slot, offset, coming)
+    return text_answer(slot)
 
 
 async def attach(call: Call) -> ASGIApp:
     """Link the capability in the body at a place."""
-    place = call.place
-    if not place.path:
+    if not call.place.path:
         raise WebError(400, "say under which name: PUT .../name?t=uri")
-    text = (await call.whole_body(1 << 16)).decode("utf-8", "replace").strip()
-    there = await _at(call, place)
-    return await link(call, new_child(text, None), is_new=there is None)
-
-
-async def link(call: Call, child: NewChild, *, is_new: bool) -> ASGIApp:
-    """Link a child at the call's place, whose parents are made, and answer its capability."""
-    parent = writeable(await directory_at(call.services.client, call.place.parent, make=True))
-    await call.services.client.directories.set_children(parent, {call.place.name: child}, call.replace)
-    return text_answer(child.capability, 201 if is_new else 200)
-
-
-def writeable(directory: Directory) -> Directory:
-    """Return a directory that the caller may change.
-
-    Raises:
-        ReadOnly: he may not.
-    """
-    directory.check_served()
-    if not directory.writeable:
-        what = "reads the directory; changing it takes its write capability" if directory.mutable else "is immutable"
-        raise ReadOnly(f"this capability {what}")
-    return directory
-
-
-async def _at(call: Call, place: Place) -> Capability | None:
-    """Return what is at a place that is to be written to; what can't be written to is refused before the body comes.
-
-    Raises:
-        ReadOnly: its directory, or the start, can't be changed.
-        ChildExists: it is there, and the request says that it may not be.
-        NotADirectory: the way leads through a file.
-    """
-    client = call.services.client
-    if not place.path:
-        return await start_of(client, place)
-    try:
-        found = await find(client, place)
-    except NoSuchChild:
-        await _check_way(call, place)
-        return None
-    assert found.parent is not None
-    writeable(found.parent)
-    if call.replace is Replace.NEVER:
-        raise ChildExists(f"there is a child named {place.name!r} already")
-    if call.replace is Replace.ONLY_FILES and isinstance(found.capability, Directory):
-        raise ChildExists(f"there is a directory named {place.name!r} already")
-    return found.capability
-
-
-async def _check_way(call: Call, place: Place) -> None:
-    """Refuse where the last directory on the way that exists can't be changed."""
-    directory = as_directory(await start_of(call.services.client, place))
-    for name in place.path[:-1]:
-        try:
-            found = await call.services.client.directories.get(directory, name)
-        except NoSuchChild:
-            break
-        directory = as_directory(found.capability)
-    writeable(directory)
+    child = new_child((await call.whole_body(1 << 16)).decode("utf-8", "replace").strip(), None)
+    way = await way_to(call.services.client, call.place)
+    way.check(call.replace)
+    await link(call.services.client, way, child, call.replace)
+    return text_answer(child.capability, 201 if way.there is None else 200)
 
 
 def _slot_to_write(call: Call, there: Capability | None) -> SlotWrite | None:
@@ -200,8 +155,15 @@ def _slot_to_write(call: Call, there: Capability | None) -> SlotWrite | None:
     Raises:
         ReadOnly: it can't be written to.
     """
-    if wanted_format(call) is not None and call.place.path:
-        return None
-    if isinstance(there, SlotRead):
+    return None if there is None or wanted_format(call) is not None else _slot(there)
+
+
+def _slot(cap: Capability) -> SlotWrite | None:
+    """Return a slot to be written to; None for what is no slot.
+
+    Raises:
+        ReadOnly: the capability reads it.
+    """
+    if isinstance(cap, SlotRead):
         raise ReadOnly("this capability reads the slot; changing it takes its write capability")
-    return there if isinstance(there, SlotWrite) else None
+    return cap if isinstance(cap, SlotWrite) else None

@@ -22,9 +22,9 @@ from tahoe.codec.capability import Directory
 from tahoe.errors import ChildExists, NoSuchChild
 from tahoe.web.calls import Call, json_answer, text_answer
 from tahoe.web.errors import WebError
-from tahoe.web.files import writeable
 from tahoe.web.keeping import Incoming, Kept, keep
-from tahoe.web.places import checked_path, directory_at
+from tahoe.web.linking import make_directory, writeable
+from tahoe.web.places import checked_path
 from tahoe.web.spool import PIECE, Readable
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Uploaded(NamedTuple):
 
 async def upload(call: Call) -> ASGIApp:
     """Store the files of a form below a directory, by the relative paths that stand in their file names."""
-    home = writeable(await directory_at(call.services.client, call.place, make=True))
+    home = writeable((await make_directory(call.services.client, call.place))[0])
     wanted = call.query.get("name")
     landing = _Landing(call, home)
     files = [await landing.take(part, wanted) async for part in file_parts(call)]

@@ -162,16 +162,13 @@ async def find(client: PlaceClient, place: Place) -> Found:
     return await client.directories.lookup(await start_of(client, place), place.path)
 
 
-async def directory_at(client: PlaceClient, place: Place, *, make: bool = False) -> Directory:
-    """Return the directory at a place; with ``make``, what is missing on the way is made.
+async def directory_at(client: PlaceClient, place: Place) -> Directory:
+    """Return the directory at a place.
 
     Raises:
         NoSuchChild, NotADirectory, NoSuchRoot: there is none.
     """
-    start = await start_of(client, place)
-    if make and place.path:
-        return await client.directories.make_path(as_directory(start), place.path)
-    return as_directory((await client.directories.lookup(start, place.path)).capability)
+    return as_directory((await find(client, place)).capability)
 
 
 def as_directory(cap: Capability) -> Directory:

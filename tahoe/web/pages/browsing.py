@@ -16,7 +16,7 @@ from tahoe.actors.directories import Found
 from tahoe.actors.edits import Replace
 from tahoe.codec.capability import Capability, Directory, ImmutableRead, ImmutableVerify, Literal, SlotRead, SlotWrite
 from tahoe.errors import TahoeError
-from tahoe.web import files, forms, zips
+from tahoe.web import files, forms, linking, zips
 from tahoe.web.content import Manner, readable, send_file
 from tahoe.web.errors import WebError, status_of, text_of
 from tahoe.web.keeping import Incoming, keep
@@ -175,7 +175,7 @@ def _message(visit: Visit) -> Message | None:
 
 async def _mkdir(visit: Visit, spot: Spot) -> ASGIApp:
     name = await visit.field("name")
-    parent = files.writeable(await directory_at(visit.services.client, spot.place))
+    parent = linking.writeable(await directory_at(visit.services.client, spot.place))
     await visit.services.client.directories.mkdir(parent, checked_path([name])[0])
     return see(f"{spot.url}?done=made")
 
@@ -212,7 +212,7 @@ async def _selected(visit: Visit, spot: Spot) -> ASGIApp:
     if not names:
         raise WebError(400, "nothing is chosen; tick what you mean in the list first")
     if chosen.get("do") == "unlink":
-        parent = files.writeable(await directory_at(visit.services.client, spot.place))
+        parent = linking.writeable(await directory_at(visit.services.client, spot.place))
         for name in names:
             await visit.services.client.directories.unlink(parent, name)
         return see(f"{spot.url}?done=removed")
@@ -226,14 +226,14 @@ async def _selected(visit: Visit, spot: Spot) -> ASGIApp:
 
 async def _move_one(visit: Visit, spot: Spot, target: Spot) -> None:
     source = await _parent(visit, spot)
-    home = files.writeable(await directory_at(visit.services.client, target.place))
+    home = linking.writeable(await directory_at(visit.services.client, target.place))
     await visit.services.client.directories.move(source, spot.place.name, home, spot.place.name, Replace.NEVER)
 
 
 async def _parent(visit: Visit, spot: Spot) -> Directory:
     if not spot.below:
         raise WebError(400, "this is where the address begins; it has no name that could be changed")
-    return files.writeable(await directory_at(visit.services.client, spot.parent.place))
+    return linking.writeable(await directory_at(visit.services.client, spot.parent.place))
 
 
 def _below(spot: Spot, path: str) -> Spot:
