@@ -75,14 +75,12 @@ class Timekeeper:
 
         Args:
             uptime: monotonic seconds.
-            nothing_kept: the store is empty, so that time may leap, and is known only now.
+            nothing_kept: the store is empty, so that time may leap.
         """
         with self._lock:
             if self._time is None:
                 return
             now = int(self._time.leap(uptime) if nothing_kept else self._time.now(uptime))
-            if nothing_kept:
-                self.since = now
             if now > self._shown:
                 self._write(now)
                 self._shown = now
