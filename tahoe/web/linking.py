@@ -65,7 +65,7 @@ async def way_to(client: PlaceClient, place: Place) -> Way:
         if number == len(place.path) - 1:
             return Way(directory, place.path[number:], there)
         if not isinstance(there, Directory):
-            raise NotADirectory(f"{name!r} is a file, and has nothing below it")
+            raise NotADirectory(f"{name!r} is a file and no directory: nothing can be below it")
         directory = there
     raise AssertionError("a place to link at has a path")
 
