@@ -35,9 +35,10 @@ class Style(NamedTuple):
 @click.option("-h", "human", is_flag=True, help="Sizes such as 1.5 MB.")
 @click.option("--uri", "caps", is_flag=True, help="With capabilities, each with all the power there is. Secrets!")
 @click.option("--readonly-uri", "read_caps", is_flag=True, help="With capabilities that only read.")
+@click.option("--itself", is_flag=True, help="The directory PATH itself, not what is in it.")
 @json_option
 @with_gateway
-def ls(gateway: Gateway, path: str, *, as_json: bool, **style: bool) -> None:
+def ls(gateway: Gateway, path: str, *, as_json: bool, itself: bool, **style: bool) -> None:
     """List the directory PATH, or show the file PATH. Sorted by name.
 
     Names with control characters and the like are shown in quotes, with escapes.
@@ -47,7 +48,8 @@ def ls(gateway: Gateway, path: str, *, as_json: bool, **style: bool) -> None:
     if as_json:
         click.echo(json.dumps([node.kind, node.facts]))
         return
-    nodes = sorted(node.children.items()) if node.is_directory else [(location.name or str(location), node)]
+    is_list = node.is_directory and not itself
+    nodes = sorted(node.children.items()) if is_list else [(location.name or str(location), node)]
     for line in table(nodes, Style(**style)):
         click.echo(line)
 

@@ -16,7 +16,10 @@ NODE_VARIABLE: Final = "TAHOE_NODE"
 
 
 class CapabilityText(click.ParamType):  # type: ignore[type-arg]  # generic in click's newest releases only
-    """A capability, or where it is written: ``-`` reads a line of standard input, ``@FILE`` the first of a file."""
+    """A capability or path, or where it is written: ``-`` reads a line of standard input, ``@FILE`` the first of a file.
+
+    Of such a line the name that ``tahoe ls`` puts behind a capability does not count.
+    """
 
     name = "cap"
 
@@ -24,16 +27,21 @@ class CapabilityText(click.ParamType):  # type: ignore[type-arg]  # generic in c
         """Return the capability itself."""
         text = str(value)
         if text == "-":
-            text = sys.stdin.readline()
+            text = _capability_of(sys.stdin.readline())
         elif text.startswith("@"):
             try:
-                text = Path(text[1:]).read_text(encoding="utf-8").partition("\n")[0]
+                text = _capability_of(Path(text[1:]).read_text(encoding="utf-8").partition("\n")[0])
             except (OSError, UnicodeDecodeError) as error:
                 self.fail(f"can't read a capability from that file: {error}", param, ctx)
         text = text.strip()
         if not text:
             self.fail("there is no capability in it", param, ctx)
         return text
+
+
+def _capability_of(line: str) -> str:
+    first = line.strip().partition(" ")[0]
+    return first if first.startswith("URI:") and "/" not in first else line
 
 
 class HexBytes(click.ParamType):  # type: ignore[type-arg]  # as above

@@ -44,6 +44,16 @@ def test_capabilities_are_listed_when_asked_for(letters):
     assert "URI:" not in letters.ok("ls", "-l", "letters")
 
 
+def test_a_directory_shows_itself_when_asked_and_the_line_can_be_handed_on(letters):
+    line = letters.ok("ls", "--itself", "--readonly-uri", "letters")
+    assert line.startswith("URI:DIR3-RO:")
+    assert line.endswith(" letters")
+    letters.file("for-eve", line.encode() + b"\n")
+    letters.ok("add-alias", "shared", "@for-eve")
+    assert letters.ok("ls", "shared:").split("\n") == ["eve", "old"]
+    assert "reads" in letters.fails("put", "-", "shared:new", given=b"x")
+
+
 def test_programs_get_json(letters):
     kind, facts = json.loads(letters.ok("ls", "--json", "letters"))
     assert kind == "dirnode"
