@@ -46,6 +46,8 @@ def test_the_generated_file_holds_what_differs_from_the_defaults():
         ("[clint]\n", "clint is unknown; did you mean client?"),
         ("[client]\nweb_port = '80'", "[client] web_port: expected `int`, got `str`"),
         ("[client]\nweb_port = 70000", "client: web_port must be between 0 and 65535"),
+        ("[client]\nhttps_address = '3457'", "https_address is ADDRESS:PORT"),
+        ("[client]\nhttps_address = '0.0.0.0:3457'", "needs https_certificate, https_key and https_names"),
         ("[client]\nencoding = '3/7'", "write needed/happy/total, for example 3/7/10"),
         ("[client]\nencoding = '9/7/3'", "1 <= needed <= total"),
         ("[client]\nslots = '3/7/10'", "write needed/total, for example 3/10"),

@@ -129,6 +129,7 @@ class Running:
     server: GatewayServer
     port: int
     services: Services
+    app: Gateway
 
     def request(self, method: str, path: str, body=None, *, token: str | None = TOKEN, **headers: str) -> Reply:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -168,10 +169,11 @@ async def status() -> dict[str, object]:
 async def start(client, directory: Path) -> Running:
     log = NodeLog(logging.getLogger("gateway"))
     services = Services(client, Keeping(SECRET, directory), Guard(TOKEN, [ANNOUNCED_NAME]), status, JobBoard(log))
-    server = GatewayServer(Gateway(services, log), listen("127.0.0.1", 0), directory / URL_FILE)
+    app = Gateway(services, log)
+    server = GatewayServer(app, listen("127.0.0.1", 0), directory / URL_FILE)
     await server.start()
     port = int(server.url.rstrip("/").rpartition(":")[2])
-    return Running(client, directory, asyncio.get_running_loop(), server, port, services)
+    return Running(client, directory, asyncio.get_running_loop(), server, port, services, app)
 
 
 @contextlib.contextmanager
