@@ -13,7 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -233,12 +233,12 @@ def drive(tmp_path: Path) -> Iterator[RunningGrid]:
 
 
 @contextlib.contextmanager
-def running_drive(directory: Path) -> Iterator[RunningGrid]:
-    """Run a gateway over a grid of real actors."""
+def running_drive(directory: Path, *shape: Any) -> Iterator[RunningGrid]:
+    """Run a gateway over a grid of real actors; ``shape`` is how many servers there are, and the encoding."""
     with loop_in_a_thread() as loop:
 
         async def begin() -> RunningGrid:
-            grid = Grid()
+            grid = Grid(*shape)
             running = await start(grid.client, directory)
             return RunningGrid(**vars(running), grid=grid)
 

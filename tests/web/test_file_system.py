@@ -1,27 +1,40 @@
-"""The grid as fsspec sees it: its own suite for file systems, and what is ours, on a grid of real processes."""
+"""The grid as fsspec sees it: its own suite for file systems, and what is ours."""
 
 from __future__ import annotations
 
+from itertools import count
+
 import fsspec
+import pandas as pd
 import pytest
 from fsspec.tests import abstract
 
 from tahoe.fs import TahoeFileSystem
 from tahoe.protocol import Encoding
-from tests.real.grid import RealGrid
+from tests.web.conftest import TOKEN, running_drive
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory):
-    with RealGrid(tmp_path_factory.mktemp("fs") / "grid", 3, Encoding(2, 3, 3)) as grid:
-        grid.up()
-        yield grid
-        grid.check_logs()
+def drive(tmp_path_factory):
+    """One server is enough to be a file system on."""
+    with running_drive(tmp_path_factory.mktemp("drive"), 1, Encoding(1, 1, 1)) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def files(running):
-    return fsspec.filesystem("tahoe", node=running.client)
+def options(drive, tmp_path_factory):
+    """Say which gateway, and with which token."""
+    token = tmp_path_factory.mktemp("node") / "token"
+    token.write_text(TOKEN)
+    return {"node_url": drive.server.url, "token_file": token}
+
+
+@pytest.fixture(scope="module")
+def files(options):
+    return fsspec.filesystem("tahoe", **options)
+
+
+CASES = count()
 
 
 class Fixtures(abstract.AbstractFixtures):
@@ -34,8 +47,8 @@ class Fixtures(abstract.AbstractFixtures):
         return lambda *parts: "/".join(parts)
 
     @pytest.fixture
-    def fs_path(self, files, request):
-        path = f"private/{request.node.name}"
+    def fs_path(self, files):
+        path = f"private/case {next(CASES)}"
         files.mkdir(path)
         return path
 
@@ -60,11 +73,11 @@ class TestOpen(abstract.AbstractOpenTests, Fixtures):
     pass
 
 
-def test_the_scheme_leads_here(running):
-    with fsspec.open("tahoe://private/by scheme.txt", "w", node=running.client) as file:
+def test_the_scheme_leads_here(options):
+    with fsspec.open("tahoe://private/by scheme.txt", "w", **options) as file:
         file.write("found")
-    assert isinstance(fsspec.filesystem("tahoe", node=running.client), TahoeFileSystem)
-    assert fsspec.open("tahoe://private/by scheme.txt", node=running.client).open().read() == b"found"
+    assert isinstance(fsspec.filesystem("tahoe", **options), TahoeFileSystem)
+    assert fsspec.open("tahoe://private/by scheme.txt", **options).open().read() == b"found"
 
 
 def test_a_large_file_is_written_in_a_stream_and_read_in_ranges(files):
@@ -107,8 +120,8 @@ def test_a_copy_is_a_link_to_the_same_contents(files):
     assert files.ukey("private/other") == files.ukey("private/one")
 
 
-def test_a_copy_of_a_mutable_file_is_a_file_of_its_own(running, files):
-    running.gateway.ask("PUT", "/vdrive/private/slot?format=SLOT", b"first")
+def test_a_copy_of_a_mutable_file_is_a_file_of_its_own(drive, files):
+    drive.ask("PUT", "/vdrive/private/slot?format=SLOT", b"first", 201)
     files.cp_file("private/slot", "private/copy of slot")
     files.pipe_file("private/slot", b"second")
     assert files.cat_file("private/slot") == b"second"
@@ -127,16 +140,16 @@ def test_moving_is_linking_anew(files):
     assert files.find("private/elsewhere") == ["private/elsewhere/deeper/b"]
 
 
-def test_a_capability_is_a_root_too(running, files):
+def test_a_capability_is_a_root_too(drive, files, options):
     files.pipe("private/shared/file", b"for a friend")
-    reading = running.gateway.ask("GET", "/vdrive/private/shared?t=readonly-uri").text.strip()
+    reading = drive.ask("GET", "/vdrive/private/shared?t=readonly-uri")
     url = f"tahoe://{reading}/file"
-    assert fsspec.open(url, node=running.client).open().read() == b"for a friend"
+    assert fsspec.open(url, **options).open().read() == b"for a friend"
     with pytest.raises(PermissionError):
         files.pipe_file(f"{reading}/new", b"no")
 
 
-def test_what_goes_wrong_is_said_as_python_says_it(files, tmp_path):
+def test_what_goes_wrong_is_said_as_python_says_it(files):
     files.pipe_file("private/a file", b"1")
     files.makedirs("private/full/inner", exist_ok=True)
     with pytest.raises(FileNotFoundError):
@@ -153,8 +166,14 @@ def test_what_goes_wrong_is_said_as_python_says_it(files, tmp_path):
         files.rm("private/full")
     with pytest.raises(NotImplementedError):
         files.open("private/a file", "ab").close()
-    with pytest.raises(ConnectionError, match="no node in"):
-        TahoeFileSystem(node=tmp_path, skip_instance_cache=True).ls("private")
+    with pytest.raises(ConnectionError, match="no gateway listens"):
+        TahoeFileSystem(node_url="http://127.0.0.1:1/", skip_instance_cache=True).ls("private")
+
+
+def test_tables_go_to_the_grid_and_come_back(options):
+    table = pd.DataFrame({"servers": [10, 20], "nines": [6.5, 9.25]})
+    table.to_parquet("tahoe://private/data.parquet", storage_options=options)
+    assert pd.read_parquet("tahoe://private/data.parquet", storage_options=options).equals(table)
 
 
 def test_the_roots_are_in_the_empty_path(files):
