@@ -1,0 +1,201 @@
+"""Backups, restorations and recoveries on a grid of processes, by commands in processes of their own, as people use them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tahoe.protocol import Encoding
+from tests.real.grid import INTRODUCER, RealGrid
+
+BACK_UP_MY_HOME = """\
+tahoe create-alias backups
+tahoe backup ~ backups:home --exclude-vcs --exclude '*.iso'
+tahoe backup ~ backups:home --exclude-vcs --exclude '*.iso'   # tomorrow: only what has changed is read and sent
+tahoe ls backups:home/Archives                                # every day stays, as it was
+tahoe get backups:home/Latest/letters/to-friends.txt          # one file of the last one
+tahoe restore backups:home/Latest ~/as-it-was                 # or all of it, with times and modes
+"""
+
+MY_LAPTOP_IS_GONE = """\
+tahoe recovery export usb-stick/laptop.recovery --passphrase-file drawer/passphrase   # while all is well
+
+tahoe stop laptop && rm -r laptop                             # the laptop is gone
+
+tahoe create-node new-laptop --recovery usb-stick/laptop.recovery --passphrase-file drawer/passphrase --roles client
+tahoe start new-laptop
+tahoe restore -d new-laptop backups:home/Latest home-again    # aliases are back, and so is what they lead to
+"""
+
+
+@pytest.fixture(scope="module")
+def small_grid(tmp_path_factory):
+    with RealGrid(tmp_path_factory.mktemp("backups") / "grid", servers=4, encoding=Encoding(2, 3, 4)) as running:
+        running.up()
+        yield running
+
+
+@pytest.fixture
+def shell(small_grid, tmp_path):
+    """Runs scripts as the README has them, with a home directory and a node of its own, called laptop."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path / "home"),
+        "TAHOE_NODE": str(tmp_path / "laptop"),
+    }
+
+    def run(script: str) -> str:
+        done = subprocess.run(
+            ["bash", "-euc", script],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    card = small_grid.plan.root / INTRODUCER / "grid.toml"
+    run(f"tahoe create-node laptop --grid {card} --roles client && tahoe start laptop")
+    yield run
+    for node in ("laptop", "new-laptop"):
+        if (tmp_path / node).exists():
+            run(f"tahoe stop {node}")
+
+
+@pytest.fixture
+def home(tmp_path):
+    letters = tmp_path / "home" / "letters"
+    letters.mkdir(parents=True)
+    (letters / "to-friends.txt").write_text("Dear all!\n" * 20)
+    (letters / "draft").write_bytes(random.Random(1).randbytes(3_000_000))
+    (letters / "draft").chmod(0o600)
+    (tmp_path / "home" / ".git").mkdir()
+    (tmp_path / "home" / "large.iso").write_bytes(b"x" * 100)
+    os.utime(letters, (0, 1_234_567_890))
+    return tmp_path / "home"
+
+
+def test_the_tours_of_backups_and_of_a_lost_laptop_work_as_they_are_printed(shell, home, tmp_path):
+    said = shell(BACK_UP_MY_HOME)
+    first, second = re.findall(r"Archives/\S+: (.*)", said)
+    assert first.startswith("2 files (2 read")
+    assert second.startswith("2 files (0 read")
+    assert "Dear all!" in said
+    draft = home / "as-it-was" / "letters" / "draft"
+    assert draft.read_bytes() == (home / "letters" / "draft").read_bytes()
+    assert draft.stat().st_mode & 0o777 == 0o600
+    assert draft.parent.stat().st_mtime == 1_234_567_890
+    assert not (home / "as-it-was" / ".git").exists()
+
+    (tmp_path / "usb-stick").mkdir()
+    (tmp_path / "drawer").mkdir()
+    (tmp_path / "drawer" / "passphrase").write_text("correct horse battery staple\n")
+    shell(MY_LAPTOP_IS_GONE)
+    assert (tmp_path / "home-again" / "letters" / "draft").read_bytes() == draft.read_bytes()
+
+    shell("tahoe mkdir -d new-laptop private:mine && tahoe ls -d new-laptop private: | grep mine")
+    again = shell("tahoe backup -d new-laptop home-again backups:home")
+    assert "2 files (2 read" in again
+    kept = json.loads(shell("tahoe ls -d new-laptop --json backups:home/Archives"))[1]["children"]
+    assert len(kept) == 3
+
+
+def test_a_backup_of_the_same_tree_is_the_same_snapshot_and_puts_nothing_on_servers(shell, home, small_grid):
+    shell("tahoe create-alias backups && tahoe backup ~ backups:one")
+    shares = sum(len(small_grid.shares(name)) for name in small_grid.server_names)
+    shell("rm laptop/private/backup.sqlite* && tahoe backup ~ backups:two")
+    assert sum(len(small_grid.shares(name)) for name in small_grid.server_names) == shares
+    caps = [json.loads(shell(f"tahoe ls --json backups:{root}/Latest"))[1]["ro_uri"] for root in ("one", "two")]
+    assert caps[0] == caps[1]
+
+
+def test_a_root_keeps_its_encoding_when_the_grid_gets_another(shell, home, small_grid, tmp_path):
+    shell("tahoe create-alias backups && tahoe backup ~ backups:old")
+    introducer = small_grid.plan.root / INTRODUCER
+    shell(f"tahoe grid sign {introducer} --encoding 1/2/3")
+    small_grid.kill([INTRODUCER])
+    small_grid.restart(INTRODUCER)
+    shell("tahoe restart laptop")
+    assert json.loads(shell("tahoe status laptop --json"))["grid"]["encoding"] == [1, 2, 3]
+    shell(
+        "rm laptop/private/backup.sqlite* && touch ~/letters/draft && tahoe backup ~ backups:old && tahoe backup ~ backups:new"
+    )
+    caps = [
+        json.loads(shell(f"tahoe ls --json backups:{root}/Latest/letters/draft"))[1]["ro_uri"]
+        for root in ("old", "new")
+    ]
+    assert caps[0].split(":")[4:6] == ["2", "4"]
+    assert caps[1].split(":")[4:6] == ["1", "3"]
+
+
+def test_killed_again_and_again_a_backup_comes_to_its_end(shell, tmp_path):
+    source = tmp_path / "home" / "many"
+    for folder in range(5):
+        (source / str(folder)).mkdir(parents=True)
+        for number in range(8):
+            (source / str(folder) / str(number)).write_bytes(random.Random(folder * 100 + number).randbytes(3000))
+    shell("tahoe create-alias backups")
+    command = [
+        sys.executable,
+        "-m",
+        "tahoe.cli.main",
+        "backup",
+        "--jobs",
+        "2",
+        "-d",
+        str(tmp_path / "laptop"),
+        str(source),
+        "backups:many",
+    ]
+    for attempt in range(40):
+        victim = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            victim.wait(0.3 + 0.15 * attempt)
+        except subprocess.TimeoutExpired:
+            victim.send_signal(signal.SIGKILL)
+        victim.communicate()
+        if victim.returncode == 0:
+            break
+    assert victim.returncode == 0
+    shell("tahoe restore backups:many/Latest again")
+    assert not subprocess.run(["diff", "-r", source, tmp_path / "again"], check=False).returncode
+
+
+def test_the_inside_of_directories_and_slots_can_be_looked_at(shell, small_grid, tmp_path):
+    shell("tahoe create-alias things && tahoe mkdir things:one && tahoe mkdir things:two && tahoe rm -r things:one")
+    cap = re.search(r"things: (\S+)", (tmp_path / "laptop" / "private" / "aliases").read_text())[1]
+    (tmp_path / "cap").write_text(cap)
+    facts = json.loads(shell("tahoe debug dump-dirnode @cap --json"))
+    assert list(facts["children"]) == ["two"]
+    assert facts["children"]["two"]["write"] == "URI:DIR3"
+    assert [edit["takes_out"] for edit in facts["log"]] == [[], [], ["one"]]
+    assert "URI:DIR3-RO:" not in shell("tahoe debug dump-dirnode @cap")
+    assert "write URI:DIR3:" in shell("tahoe debug dump-dirnode @cap --uri")
+    (tmp_path / "ro").write_text(json.loads(shell("tahoe debug dump-cap @cap --json"))["read_cap"])
+    assert "write" not in json.loads(shell("tahoe debug dump-dirnode @ro --json"))["children"]["two"]
+
+    server = small_grid.plan.root / small_grid.server_names[0] / "storage" / "slots"
+    share = next(path for path in server.rglob("*") if path.is_file() and path.name.isdecimal())
+    slot = json.loads(shell(f"tahoe debug dump-slot {share} --json"))
+    assert slot["sound"] is True
+    assert (slot["needed"], slot["total"], len(slot["homes"])) == (2, 4, 4)
+    shutil.copy(share, tmp_path / share.name)
+    with (tmp_path / share.name).open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    assert "is not that of its leaf" in shell(f"tahoe debug dump-slot {share.name}")
