@@ -75,6 +75,8 @@ def about(cap: Capability, name: str, entry: Entry | None) -> About:
 
 def powers(cap: Capability) -> tuple[Power, ...]:
     """Return the capabilities that can be handed on, the harmless one first."""
+    if isinstance(cap, Unknown):
+        return (_power("whole", "As it is", cap, "What it lets its holder do, only a newer version can tell."),)
     reading, folder = cap.read_only(), isinstance(cap, Directory)
     what = "everything in this folder" if folder else "this file"
     found = [_power("read", "To read", reading, f"Whoever has it can read {what}, for ever.")]
@@ -90,15 +92,15 @@ def powers(cap: Capability) -> tuple[Power, ...]:
 
 def _power(key: str, title: str, cap: Capability, warning: str) -> Power:
     text = str(cap)
-    return Power(key, title, text, warning, qr_code(text, f"QR code of the capability {title.lower()}"))
+    return Power(key, title, text, warning, qr_code(text))
 
 
-def qr_code(text: str, label: str) -> str:
+def qr_code(text: str) -> str:
     """Return a QR code as inline SVG; empty if the text is longer than a camera can well read."""
     if len(text) > LONGEST_QR:
         return ""
     code = segno.make_qr(text, error="l")
-    return str(code.svg_inline(omitsize=True, svgclass=None, lineclass=None, border=2, title=label, dark="#102a31"))
+    return str(code.svg_inline(omitsize=True, svgclass=None, lineclass=None, border=2, dark="#102a31"))
 
 
 def _size(cap: Capability) -> int | None:

@@ -95,7 +95,7 @@ def timeline(asks: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Tim
     rows, top = [], float(HEAD)
     for server in sorted(by_server, key=lambda each: names.get(each, each)):
         drawn, height = _bars(by_server[server], across, top)
-        total = sum(ask["size"] for ask in by_server[server])
+        total = sum(ask["bytes"] for ask in by_server[server])
         note = f"{words.size(total)}, {words.latency(means[server])}"
         slow = len(means) > 2 and means[server] > _SLOW * usual and means[server] > 0.05
         rows.append(Row(names.get(server, server[:12]), top, height, drawn, note, slow))
@@ -113,7 +113,7 @@ def _bars(asks: Sequence[Mapping[str, Any]], across: Any, top: float) -> tuple[l
         lane = next((index for index, until in enumerate(free) if until <= begins), min(len(free), MOST_LANES - 1))
         free[lane : lane + 1] = [ends]
         x = across(begins)
-        label = f"{ask['what']}, {words.size(ask['size'])}, {words.latency(ask['seconds'])}, {ask['outcome']}"
+        label = f"{ask['what']}, {words.size(ask['bytes'])}, {words.latency(ask['seconds'])}, {ask['outcome']}"
         width = max(NARROWEST, round(across(ends) - x, 2))
         bars.append(Bar(x, top + lane * LANE, width, LANE - 2, _KINDS.get(ask["outcome"], "bad"), label))
     return bars, max(1, len(free)) * LANE

@@ -108,7 +108,7 @@ def _decimals(value: float) -> int:
     """How many decimals give three digits, leaving out those of a whole number."""
     if value == int(value):
         return 0
-    return max(0, 2 - int(math.log10(abs(value)))) if abs(value) >= 1 else 3
+    return max(0, 2 - int(math.log10(abs(value)))) if abs(value) >= 0.99 else 3
 
 
 def leading_zeros(chance: float) -> int:

@@ -1,0 +1,100 @@
+"""How pages look and sound: light, dark and narrow, for eyes, keyboards and screen readers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.web.pages.conftest import picture, profile_of
+
+PAGES = {
+    "welcome": "/",
+    "folder": "/drive/private/gallery",
+    "read-only-file": "/drive/private/gallery/letter.md",
+    "file": "/drive/private/gallery/report.bin?about&shares",
+    "slot": "/drive/private/gallery?about&shares",
+    "empty": "/drive/private/gallery/empty",
+    "transfers": "/transfers",
+    "storage": "/storage",
+    "provisioning": "/provisioning?total=12",
+    "provisioning-problems": "/provisioning?needed=90&up=many",
+    "introducer": "/introducer",
+    "vdrive": "/roots",
+    "problem": "/drive/private/nowhere",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gallery(site):
+    """A folder with something of everything."""
+    site.ask("POST", "/vdrive/private?t=mkdir&name=gallery", b"")
+    site.ask("POST", "/vdrive/private/gallery?t=mkdir&name=empty", b"")
+    site.ask("PUT", "/vdrive/private/gallery/letter.md", b"# Dear friend\n\nThe lake is calm.\n" * 4)
+    site.ask("PUT", "/vdrive/private/gallery/report.bin", bytes(range(256)) * 2000)
+    site.ask("GET", "/vdrive/private/gallery/letter.md")
+
+
+@pytest.mark.parametrize("window", ["light", "dark", "phone"])
+def test_pages_are_accessible_and_fit(browser, site, window):
+    with profile_of(browser, site, window) as profile:
+        page = profile.page("/")
+        for name, path in PAGES.items():
+            page.goto(site.url(path))
+            for details in page.locator("main details > summary").all():
+                details.click()
+            picture(page, f"{name}-{window}")
+            found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
+            told = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found.response["violations"]]
+            assert told == [], f"{name} ({window}): {json.dumps(told, indent=1)}"
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, f"{name} ({window}) is {wide} pixels too wide"
+
+
+def test_a_transfer_has_a_timeline(browser, site):
+    with profile_of(browser, site) as profile:
+        page = profile.page("/transfers")
+        page.get_by_role("link", name="report.bin").first.click()
+        expect(page.get_by_role("img", name="Questions to each server")).to_be_visible()
+        assert page.locator(".timeline rect").count() >= 2
+        picture(page, "transfer-light")
+        assert Axe().run(page).response["violations"] == []
+
+
+def test_dark_is_dark_and_light_is_light(browser, site):
+    shades = {}
+    for window in ("light", "dark"):
+        with profile_of(browser, site, window) as profile:
+            colour = profile.page("/").evaluate("getComputedStyle(document.body).backgroundColor")
+            shades[window] = sum(int(part) for part in colour[4:-1].split(","))
+    assert shades["dark"] < 120
+    assert shades["light"] > 600
+
+
+def test_headings_and_landmarks_lead_through_a_page(profile):
+    page = profile.page("/drive/private/gallery")
+    assert page.get_by_role("main").count() == page.get_by_role("banner").count() == 1
+    assert page.get_by_role("heading", level=1).count() == 1
+    expect(page.get_by_role("navigation", name="Where you are")).to_be_visible()
+    expect(page.get_by_role("link", name="Private drive").first).to_have_attribute("aria-current", "page")
+
+
+def test_the_first_page_follows_the_grid_while_it_is_looked_at(profile, site):
+    page = profile.page("/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("All is well")
+    broker = site.status["brokers"][0]
+    broker["connected"] = False
+    try:
+        expect(page.get_by_role("heading", level=1)).to_have_text("The grid is out of reach", timeout=10_000)
+    finally:
+        broker["connected"] = True
+
+
+def test_a_page_that_nobody_sees_asks_for_nothing(profile, site):
+    page = profile.page("/")
+    page.evaluate("() => Object.defineProperty(document, 'hidden', { value: true })")
+    before = len(profile.asked)
+    page.wait_for_timeout(3500)
+    assert len(profile.asked) == before
