@@ -52,10 +52,16 @@ def examine(directory: Path, report: Report | None) -> list[Finding]:
 def remedies(report: Report) -> list[str]:
     """Return what keeps a node that runs from reaching its grid, and what to try."""
     found = [finding.text for finding in (*_broker(report), *_servers(report)) if finding.level == "problem"]
-    gone = sorted(server["nickname"] for server in report["servers"] if server["online"] is False)
+    gone = sorted(_absence(report, server) for server in report["servers"] if server["online"] is False)
     if gone and any(broker["connected"] for broker in report["brokers"]):
         found.append(f"not there now: {', '.join(gone[:MOST_NAMES])}{' ...' * (len(gone) > MOST_NAMES)}")
     return [*found, "see tahoe status; try again when that is mended"] if found else []
+
+
+def _absence(report: Report, server: Mapping[str, Any]) -> str:
+    """Return who is not there and, if this node has ever heard of him, since when."""
+    heard = server.get("heard")
+    return str(server["nickname"]) + ("" if heard is None else f" (last heard {human_time(report['now'] - heard)} ago)")
 
 
 def _permissions(directory: Path) -> Iterator[Finding]:
