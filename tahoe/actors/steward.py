@@ -20,7 +20,7 @@ from tahoe.storage.books import Books, OverQuota, OwnedLease, Usage
 from tahoe.storage.diskerrors import as_store_errors
 from tahoe.storage.leaseindex import FILE, Entry
 from tahoe.storage.slots import SlotStore
-from tahoe.storage.store import DEFAULT_OPTIONS, ShareStore
+from tahoe.storage.store import DEFAULT_OPTIONS, SECRET_SIZE, ShareStore
 
 PORTION: Final = 64
 """Shares that one step does something to."""
@@ -213,6 +213,34 @@ class Steward:
                 return purged
             purged += moved
 
+    async def undelete(self, storage_indexes: Sequence[bytes] | None) -> int:
+        """Bring shares back from the trash; they are leased to our own node then, for a period, or they would go again.
+
+        Args:
+            storage_indexes: whose; None: all.
+
+        Returns:
+            How many shares came back.
+        """
+        restored = 0
+        if storage_indexes is not None:
+            return await self._undelete(storage_indexes)
+        while True:
+            trash = await self._ctx.compute(self.books.index.discarded, QUESTION)
+            count = await self._undelete(list(dict.fromkeys(entry.name.storage_index for entry in trash)))
+            restored += count
+            if not count:
+                return restored
+
+    async def _undelete(self, storage_indexes: Sequence[bytes]) -> int:
+        owner = await self.owner(self._ctx.name)
+        renew, cancel = (self._ctx.rng.randbytes(SECRET_SIZE) for _ in range(2))
+        lease, restored = OwnedLease(renew, cancel, owner), 0
+        for start in range(0, len(storage_indexes), PORTION):
+            part = storage_indexes[start : start + PORTION]
+            restored += await self._ctx.compute(_restore, self._keepers(), part, lease, self.now())
+        return restored
+
     # --- stories ----------------------------------------------------------------------------------------
 
     async def _collect_now_and_then(self) -> None:
@@ -284,6 +312,18 @@ def purge_all(keepers: Keepers, entries: Sequence[Entry]) -> int:
         keeper = keepers[0] if entry.name.kind == FILE else keepers[1]
         count += keeper.purge(entry.name.storage_index, entry.name.number)
     return count
+
+
+def _restore(keepers: Keepers, storage_indexes: Sequence[bytes], lease: OwnedLease, now: float) -> int:
+    """Bring shares back from the trash, and lease what came back; return how many."""
+    restored = 0
+    for storage_index in storage_indexes:
+        for keeper in keepers:
+            count = keeper.restore(storage_index)
+            if count:
+                keeper.add_lease(storage_index, lease, lease.owner, now)
+            restored += count
+    return restored
 
 
 def _keep(books: Books, uptime: float, is_empty: bool) -> None:  # noqa: FBT001  # compute passes arguments by position

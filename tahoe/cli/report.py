@@ -17,12 +17,17 @@ PATIENCE: Final = 10.0
 """Seconds for all of it, on either side."""
 
 
-def ask_for_report(directory: Path) -> dict[str, Any] | None:
-    """Return what the node that runs in a directory says of itself; None if it does not answer."""
+def ask_for_report(directory: Path, *question: str) -> dict[str, Any] | None:
+    """Return what the node that runs in a directory says of itself; None if it does not answer.
+
+    Args:
+        directory: of the node.
+        question: what it is asked, and its arguments, words without spaces; none: for its state.
+    """
     try:
         port, password = (directory / REPORT_FILE).read_text(encoding="ascii").split()
         with socket.create_connection(("127.0.0.1", int(port)), timeout=PATIENCE) as connection:
-            connection.sendall(password.encode() + b"\n")
+            connection.sendall(" ".join((password, *question)).encode() + b"\n")
             answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
         found = json.loads(answer)
     except (OSError, ValueError):

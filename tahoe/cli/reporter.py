@@ -13,9 +13,14 @@ from typing import Any, Final
 
 from tahoe.cli.report import PATIENCE, REPORT_FILE
 
-LONGEST_PASSWORD: Final = 100
+LONGEST_QUESTION: Final = 8000
+"""Bytes of password, question and arguments."""
 
 Report = Callable[[], Awaitable[Mapping[str, Any]]]
+Answer = Callable[[list[str]], Awaitable[Mapping[str, Any]]]
+
+
+NO_ANSWERS: Final[Mapping[str, Answer]] = {}
 
 
 class Reporter:
@@ -26,23 +31,30 @@ class Reporter:
         self._file = file
 
     @classmethod
-    async def start(cls, directory: Path, report: Report) -> Reporter:
-        """Listen, and write down where."""
+    async def start(cls, directory: Path, report: Report, answers: Mapping[str, Answer] = NO_ANSWERS) -> Reporter:
+        """Listen, and write down where.
+
+        Args:
+            directory: of the node.
+            report: tells its state.
+            answers: to other questions, by their first word; each is handed the words after it.
+        """
         password = secrets.token_hex(16)
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 async with asyncio.timeout(PATIENCE):
-                    given = await reader.readline()
-                    if hmac.compare_digest(given.strip(), password.encode()):
-                        writer.write(json.dumps(await report()).encode())
+                    given, *question = (await reader.readline()).decode("ascii", "replace").split() or [""]
+                    if hmac.compare_digest(given.encode(), password.encode()):
+                        told = await (answers[question[0]](question[1:]) if question else report())
+                        writer.write(json.dumps(told).encode())
                         await writer.drain()
-            except (OSError, TimeoutError, ValueError):
+            except (OSError, TimeoutError, LookupError, ValueError):
                 pass  # who asks sees an empty answer
             finally:
                 writer.close()
 
-        server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=LONGEST_PASSWORD)
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, limit=LONGEST_QUESTION)
         file = directory / REPORT_FILE
         _write_private(file, f"{server.sockets[0].getsockname()[1]} {password}\n")
         return cls(server, file)

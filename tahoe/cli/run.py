@@ -12,6 +12,7 @@ import click
 from tahoe.cli.claim import Claim
 from tahoe.cli.interruption import interruption, while_stdin_option
 from tahoe.cli.reporter import Reporter
+from tahoe.cli.usagereport import UsageReport
 from tahoe.net.allocator import keep_message_blocks
 from tahoe.net.incarnation import Incarnation
 from tahoe.net.node import Companion, Node
@@ -67,4 +68,6 @@ async def _start_gateway(running: Incarnation) -> Companion | None:
 
 
 async def _start_reporter(running: Incarnation) -> Reporter:
-    return await Reporter.start(running.papers.directory.path, StatusOf(running))
+    usage = UsageReport(running)
+    answers = {"usage": usage.usage, "trash": usage.trash, "undelete": usage.undelete}
+    return await Reporter.start(running.papers.directory.path, StatusOf(running), answers)
