@@ -74,7 +74,7 @@ def test_all_that_is_measured_is_json(gateway, path):
     json.loads(gateway.request("GET", path).body)
 
 
-def test_counts_grow(drive):
+def test_the_counts_grow_with_every_transfer(drive):
     drive.ask("PUT", "/uri", CONTENT, 201)
     told = drive.json("GET", "/statistics?t=json")
     assert told["transfers"]["upload"] == {"ended": 1, "failed": 0, "bytes": len(CONTENT), "running": 0}
