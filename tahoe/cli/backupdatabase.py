@@ -91,6 +91,8 @@ class BackupDatabase:
             raise sqlite3.DatabaseError(f"it is of version {version}, this program knows {VERSION}")
         if version == 0:
             self._connection.executescript(_SCHEMA)
+        for table in ("files", "directories"):  # what is stored again for certain need not be known
+            self._connection.execute(f"DELETE FROM {table} WHERE checked < ?", (time.time() - STALE_SECONDS,))  # noqa: S608  # two constants
 
     def __enter__(self) -> Self:
         return self

@@ -169,6 +169,7 @@ class Snapshot:
 
     def _enter(self, folder: _Folder, found: Found, name: str) -> tuple[_Folder, Iterator[Found]]:
         inner = contents(found.path)
+        self._errands.breathe()
         self._expect(folder, name)
         return _Folder(found, folder, name), inner
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tahoe.cli.backup import backup
@@ -352,9 +352,26 @@ def test_what_was_stored_long_ago_is_stored_again_now_and_then(tmp_path, monkeyp
         assert known.directory(b"digest") == (None if due else "CAP")
 
 
-@given(st.tuples(*[st.integers(0, 3)] * 3), st.tuples(*[st.integers(0, 3)] * 3))
-def test_a_file_is_known_only_if_size_and_both_times_are_the_same(first, second):
-    with BackupDatabase(Path(":memory:"), "3-of-10") as known:
+def test_what_is_stale_is_forgotten_so_that_the_database_stays_small(tmp_path, monkeypatch):
+    def count() -> int:
+        with sqlite3.connect(tmp_path / "known") as other:
+            ((found,),) = other.execute("SELECT count(*) FROM files")
+        other.close()
+        return found
+
+    with BackupDatabase(tmp_path / "known", "3-of-10") as known:
+        known.remember_file(b"path", Stamp(1, 2, 3), "CAP")
+    assert count() == 1
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + STALE_SECONDS * 1.01)
+    with BackupDatabase(tmp_path / "known", "3-of-10"):
+        assert count() == 0
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@given(first=st.tuples(*[st.integers(0, 3)] * 3), second=st.tuples(*[st.integers(0, 3)] * 3))
+def test_a_file_is_known_only_if_size_and_both_times_are_the_same(tmp_path, first, second):
+    with BackupDatabase(tmp_path / "known", "3-of-10") as known:
         known.remember_file(b"path", Stamp(*first), "CAP")
         assert (known.file(b"path", Stamp(*second)) == "CAP") == (first == second)
 
