@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):/usr/sbin:$(PATH)
 
-.PHONY: demo grid test check bench large swarm setup system format clean help
+.PHONY: demo grid test check screenshots bench large swarm setup system format clean help
 
 help:
 	@echo "make demo    a whole grid comes up, a file goes in, seven of ten servers die, the file comes back (KEEP=1 leaves it up)"
 	@echo "make grid    a local grid that stays up until Ctrl-C"
 	@echo "make test    all tests"
 	@echo "make check   ruff, mypy --strict, import-linter, tidy tests"
+	@echo "make screenshots  the pages of a grid as the README shows them, into docs/figures"
 	@echo "make bench   the benchmark table (RIVAL=1: against Tahoe-LAFS in the same run)"
 	@echo "make large   a file of many GB in and out, and every process's peak memory (MEGABYTES=5000)"
 	@echo "make swarm   a long campaign of seeded simulations (SEEDS=0-1999)"
@@ -42,6 +43,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/test_tidy.py
+
+screenshots: setup system
+	$(BIN)/python -m tests.web.pages.screenshots
 
 bench: setup system
 	$(BIN)/python -m experiments.bench $(if $(RIVAL),--rival) $(BENCH)
