@@ -29,6 +29,9 @@ SEED = click.option("--seed", type=int, help="Names the run [1].")
 SETTINGS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the configuration.")
 FILE = click.option("--config", "file", type=click.Path(path_type=Path), help="Change it by a TOML file.")
 WORKERS = click.option("--workers", type=click.IntRange(min=1), help="Processes to spread over [all cores].")
+DASK = click.option(
+    "--dask", "cluster", default="", metavar="ADDRESS", help="Spread over a Dask cluster: tcp://HOST:PORT, or local."
+)
 FROM = click.option("--from", "manifest", type=click.Path(path_type=Path), help="Make the results of a manifest again.")
 AFRESH = click.option("--afresh", is_flag=True, help="Discard what the folder holds.")
 
@@ -55,9 +58,10 @@ def list_experiments() -> None:
 @SETTINGS
 @FILE
 @WORKERS
+@DASK
 @FROM
 @AFRESH
-def run(name: str | None, out: Path | None, workers: int | None, afresh: bool, **choice: Any) -> None:  # noqa: FBT001  # click hands flags over
+def run(name: str | None, out: Path | None, **choice: Any) -> None:
     """Run one experiment: NAME is one of the list, or a Python file."""
     try:
         before = read_manifest(choice["manifest"]) if choice["manifest"] else None
@@ -67,7 +71,7 @@ def run(name: str | None, out: Path | None, workers: int | None, afresh: bool, *
             raise BadConfiguration(
                 f"{path} is where the manifest stands: nothing would be computed. Name another --out"
             )
-        after = _conduct(study, path, workers, afresh=afresh)
+        after = _conduct(study, path, choice)
     except TahoeError as error:
         raise click.ClickException(str(error)) from error
     if before is not None:
@@ -79,14 +83,15 @@ def run(name: str | None, out: Path | None, workers: int | None, afresh: bool, *
 @QUICK
 @SEED
 @WORKERS
+@DASK
 @AFRESH
-def run_all(out: Path | None, quick: bool, seed: int | None, workers: int | None, afresh: bool) -> None:  # noqa: FBT001  # (same)
+def run_all(out: Path | None, quick: bool, seed: int | None, **choice: Any) -> None:  # noqa: FBT001  # click hands flags over
     """Run every experiment, each into its own folder."""
     for entry in shelf():
         try:
             experiment = load(entry.name)
             study = Study(experiment, experiment.configure(quick=quick), 1 if seed is None else seed)
-            _conduct(study, (out or RESULTS) / entry.name, workers, afresh=afresh)
+            _conduct(study, (out or RESULTS) / entry.name, choice)
         except TahoeError as error:
             raise click.ClickException(f"{entry.name}: {error}") from error
 
@@ -109,11 +114,11 @@ def _study_again(name: str | None, choice: dict[str, Any], manifest: Manifest) -
     return Study(experiment, experiment.configure(manifest.configuration), manifest.seed)
 
 
-def _conduct(study: Study, path: Path, workers: int | None, *, afresh: bool) -> Manifest:
-    if afresh:
+def _conduct(study: Study, path: Path, choice: dict[str, Any]) -> Manifest:
+    if choice["afresh"]:
         discard(path)
     try:
-        manifest = conduct(study, path, cores() if workers is None else workers)
+        manifest = conduct(study, path, choice["workers"] or cores(), choice["cluster"])
     except KeyboardInterrupt:
         _stop(path)
     print(f"{study.experiment.name}: {manifest.rows} rows in {path}")

@@ -7,16 +7,22 @@ from typing import Any
 
 from tahoe.errors import TahoeError
 
+OTHER_EXTRAS = {"distributed": "dask"}
+"""Packages that are not in the extra called ``sim``."""
+
 
 class MissingPackage(TahoeError):
-    """A package of the ``sim`` extra is not installed. ``pip install tahoe-grid[sim]`` brings it."""
+    """An optional package is not installed. The message names the extra that brings it."""
 
     def __init__(self, package: str) -> None:
         super().__init__(package)
         self.package = package
 
     def __str__(self) -> str:
-        return f"experiments need {self.package}, which is not installed. Remedy: pip install 'tahoe-grid[sim]'"
+        extra_name = OTHER_EXTRAS.get(self.package, "sim")
+        return (
+            f"experiments need {self.package}, which is not installed. Remedy: pip install 'tahoe-grid[{extra_name}]'"
+        )
 
 
 def extra(module: str) -> Any:

@@ -13,15 +13,21 @@ from experiments.framework.study import Study
 from experiments.framework.sweep import sweep
 
 
-def conduct(study: Study, path: Path, workers: int) -> Manifest:
+def conduct(study: Study, path: Path, workers: int, cluster: str = "") -> Manifest:
     """Compute the points that the folder does not hold yet, and write all results.
+
+    Args:
+        study: what to compute.
+        path: of the folder.
+        workers: processes on this machine.
+        cluster: see ``sweep``.
 
     Raises:
         BadConfiguration: the folder holds another study.
         MissingPackage: a package of the ``sim`` extra is not installed.
     """
     folder = Folder(path, study, code_version())
-    _compute(study, folder, workers)
+    _compute(study, folder, workers, cluster)
     rows = folder.finish()
     with plotting.style():
         figure = study.experiment.module.plot(study.experiment.rows(rows), study.configuration)
@@ -31,12 +37,12 @@ def conduct(study: Study, path: Path, workers: int) -> Manifest:
     return manifest
 
 
-def _compute(study: Study, folder: Folder, workers: int) -> None:
+def _compute(study: Study, folder: Folder, workers: int, cluster: str) -> None:
     missing = folder.missing()
     total = len(study.point_keys())
     portable = study.anywhere()
     with closing(Progress(study.experiment.name, total, before=total - len(missing))) as progress:
         progress.show()
-        for key, rows in sweep([portable.task(key) for key in missing], workers):
+        for key, rows in sweep([portable.task(key) for key in missing], workers, cluster):
             folder.add(key, rows)
             progress.step()
