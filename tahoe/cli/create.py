@@ -90,6 +90,7 @@ def create_introducer(  # noqa: PLR0913, PLR0917  # a command has as many parame
     click.echo(f"The grid's card: {made.card}   (a secret: whoever has it is let in; copy it to friends)")
     click.echo(f"The grid's key:  {key_file}   (yours alone; no running node needs it, keep it elsewhere)")
     click.echo(f"Next: tahoe start {directory}, then tahoe create-node ANOTHER_DIR --grid {made.card}")
+    click.echo(f"And for a root that all share, global: tahoe vdrive publish global --grid-key {key_file}")
 
 
 @click.command()

@@ -24,7 +24,14 @@ DIAL_SECONDS: Final = 5.0
 MOST_NAMES: Final = 10
 """Servers that are named one by one."""
 
-SECRETS: Final = ("node.key", "grid.toml", "private/api_token", "private/convergence", "private/secret")
+SECRETS: Final = (
+    "node.key",
+    "grid.toml",
+    "private/api_token",
+    "private/convergence",
+    "private/secret",
+    "private/aliases",
+)
 
 Report = Mapping[str, Any]
 

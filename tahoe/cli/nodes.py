@@ -10,13 +10,13 @@ from typing import Any, Final, NamedTuple
 import click
 
 from tahoe.cli.gateway import Body, Gateway, GatewayError
-from tahoe.cli.locations import Location
+from tahoe.cli.locations import ROOT, Location
 
 DIRECTORY: Final = "dirnode"
 FILE: Final = "filenode"
 
 NOT_FOUND: Final = 404
-CONFLICT: Final = 409
+SHARED_ROOT: Final = ROOT + "global"
 
 MTIME: Final = "mtime"
 """In a link's metadata: when the contents last changed, in seconds since the epoch."""
@@ -114,10 +114,16 @@ def ask(
         return gateway.request(method, location.request(**query), body)
     except GatewayError as error:
         if error.kind == "NoSuchRoot":
-            message = f"{location}: there is no alias or root of this name; see tahoe list-aliases, tahoe vdrive list"
+            message = f"{location}: there is no alias or root of this name; {_remedy(location)}"
         else:
-            message = f"{location}: {error.message}"
+            message = f"{str(location).removesuffix(':')}: {error.message}"
         raise GatewayError(message, error.status, error.kind) from error
+
+
+def _remedy(location: Location) -> str:
+    if location.start == SHARED_ROOT:
+        return "the grid's owner makes the one that all share: tahoe vdrive publish global"
+    return "see tahoe list-aliases and tahoe vdrive list"
 
 
 def ask_text(gateway: Gateway, method: str, location: Location, body: Body | None = None, **query: str) -> str:
