@@ -93,9 +93,10 @@ class Change:
         writer: of the slot.
         revise: says what is to be changed.
         wanted: what it will need of the contents.
+        merges: ``revise`` takes in what other heads of the draft have; if not, they are given way.
     """
 
-    def __init__(self, desk: SlotDesk, writer: SlotWriter, revise: Revise, wanted: Wanted) -> None:
+    def __init__(self, desk: SlotDesk, writer: SlotWriter, revise: Revise, wanted: Wanted, *, merges: bool) -> None:
         self._desk = desk
         self._writer = writer
         self._index = writer.reader.storage_index
@@ -103,6 +104,9 @@ class Change:
         self._wanted = wanted
         self._attempts: list[Verdict] = []
         self._last: _Written | None = None
+        self._merges = merges
+        self._given_way = 0.0
+        self._pauses = 0
 
     async def run(self) -> VersionId:
         """Try until it stands; see ``Slots.modify``."""
@@ -113,7 +117,7 @@ class Change:
             drafts += 1
             try:
                 if draft is None:
-                    draft = await self._fresh()
+                    draft = await self._settled()
                 verdict = await self._attempt(draft)
             except (Stale, Superseded):
                 draft = None
@@ -219,6 +223,19 @@ class Change:
             return Draft(self._desk, replace(held, hearing=hearing), inquiry)
         return Draft(self._desk, Holding(choice.version, hearing, (), b"", None), inquiry)
 
+    async def _settled(self) -> Draft:
+        """A fresh draft, for who does not merge one without rivals that may yet win: what he left out would be lost.
+
+        Whoever is under way for longer than a write takes has died of it, or will look again himself.
+        """
+        while True:
+            draft = await self._fresh()
+            own = [attempt.version for attempt in self._attempts]
+            rivals = [head for head in draft.heads[1:] if draft.hearing.may_yet_win(head) and head not in own]
+            if self._merges or not rivals or self._given_way >= self._desk.terms().patience.write:
+                return draft
+            self._given_way += await self._pause()
+
     async def _look(self) -> tuple[Inquiry, Choice]:
         """Find the version that counts. Of a wreck, what can be saved is written first."""
         torn = 0
@@ -253,10 +270,13 @@ class Change:
         whole = Revision.nothing(holding.version.shape) if contents is None else Revision.whole(contents)
         return await self._write(draft, whole)
 
-    async def _pause(self) -> None:
+    async def _pause(self) -> float:
         patience = self._desk.terms().patience
-        longest = min(patience.longest_backoff, patience.backoff * 2 ** max(0, len(self._attempts) - 1))
-        await self._desk.ctx.sleep(longest * self._desk.ctx.rng.uniform(0.1, 1.0))
+        longest = min(patience.longest_backoff, patience.backoff * 2.0**self._pauses)
+        self._pauses += 1
+        seconds = longest * self._desk.ctx.rng.uniform(0.1, 1.0)
+        await self._desk.ctx.sleep(seconds)
+        return seconds
 
     def _judged(self, error: TahoeError) -> TahoeError:
         """The error, or the doubt that earlier attempts leave."""

@@ -287,7 +287,7 @@ class Slots:
             shapes[:] = [draft.version.shape]
             return Revision.whole(contents[: self.most(draft.version.shape)])
 
-        version = await self.modify(capability, revise)
+        version = await self.modify(capability, revise, merges=expected is None)
         most = self.most(shapes[0])
         for offset in range(most, len(contents), most):
             version = await self.update(capability, offset, contents[offset : offset + most])
@@ -303,17 +303,19 @@ class Slots:
         async def revise(draft: Draft) -> Revision:
             return Revision(offset, data, max(draft.version.shape.length, offset + len(data)))
 
-        return await self.modify(
-            capability, revise, Wanted(offset, len(data), edges=True, writing=True, everywhere=True)
-        )
+        wanted = Wanted(offset, len(data), edges=True, writing=True, everywhere=True)
+        return await self.modify(capability, revise, wanted, merges=False)
 
-    async def modify(self, capability: SlotWrite, revise: Revise, wanted: Wanted = VERSION_ONLY) -> VersionId:
+    async def modify(
+        self, capability: SlotWrite, revise: Revise, wanted: Wanted = VERSION_ONLY, *, merges: bool = True
+    ) -> VersionId:
         """Change the contents by a function of them, which may be called several times.
 
         Args:
             capability: of the slot.
             revise: says what is to be changed. Contents that have the change already, it leaves alone.
             wanted: what it will need.
+            merges: it takes in what the other heads of a draft have, or does not care; if not, rivals are given way.
 
         Returns:
             The version that has the change.
@@ -327,7 +329,7 @@ class Slots:
         """
         writer = self._writer(capability)
         async with self._turns.of(writer.reader.storage_index):
-            return await Change(self._desk, writer, revise, wanted).run()
+            return await Change(self._desk, writer, revise, wanted, merges=merges).run()
 
     def held(self, storage_index: bytes) -> Holding | None:
         """What is in hand of a slot."""

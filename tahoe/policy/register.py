@@ -92,6 +92,12 @@ class Register:
         speaking = sum(self._speaks_for(version, place) for place in positions_of(version))
         return speaking >= version.shape.quorum
 
+    def may_yet_win(self, version: SlotVersion) -> bool:
+        """Whether it may reach a quorum by messages that are under way: they replace only what is older."""
+        places = positions_of(version)
+        open_places = sum(self._is_open_to(version, place) for place in places)
+        return open_places >= version.shape.quorum
+
     def has_won(self, version: SlotVersion) -> bool:
         """Whether a quorum is known to carry it."""
         return sum(self.carried(place) == version.identity for place in positions_of(version)) >= version.shape.quorum
@@ -148,6 +154,10 @@ class Register:
             self._speaks_for(older, place) and self.carried(place) != newer.identity for place in positions_of(older)
         )
         return newer.sequence > older.sequence and older.shape.quorum - elsewhere >= older.shape.needed
+
+    def _is_open_to(self, version: SlotVersion, place: Position) -> bool:
+        carried = self.carried(place)
+        return carried is None or carried == version.identity or carried.sequence < version.sequence
 
     def _speaks_for(self, version: SlotVersion, place: Position) -> bool:
         if place.home not in self.heard:
