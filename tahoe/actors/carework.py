@@ -29,7 +29,7 @@ from tahoe.actors.terms import ignore_progress
 from tahoe.codec.capability import ImmutableVerify, SlotVerify
 from tahoe.errors import TahoeError
 from tahoe.policy.allowance import Allowance
-from tahoe.policy.care import SURVIVAL, CareRules, Standing, standing_of
+from tahoe.policy.care import SURVIVAL, CareRules, Safety, Standing, standing_of
 from tahoe.policy.order import permuted
 from tahoe.policy.rebalance import SPREAD, Takers, next_move
 from tahoe.protocol import AdviseCorrupt, HaveShares, NodeId
@@ -132,12 +132,8 @@ class CareWork:
 
     async def look(self, records: Sequence[Record]) -> None:
         """Ask about records where they were last found, and about those whose turn it is everywhere."""
-        now = self._ctx.wall_time()
-        everywhere = {
-            record.capability: None
-            for record in records
-            if not record.homes or now - record.everywhere >= self._rules.everywhere_every
-        }
+        standing = self.standing()
+        everywhere = {record.capability: None for record in records if self._looks_everywhere(record, standing)}
         askable = self._askable(records, everywhere)
         sites = self._desk.sites()
         by_node: dict[NodeId, list[bytes]] = {}
@@ -153,6 +149,12 @@ class CareWork:
             self._learn(record, holdings, asked, everywhere=record.capability in everywhere)
         self.tidings.counts["checked"] += len(records)
         await self._renew(records)
+
+    def _looks_everywhere(self, record: Record, standing: Standing) -> bool:
+        """Whether to ask all servers: now and then, and whenever those that are known don't suffice."""
+        if not record.total or self._ctx.wall_time() - record.everywhere >= self._rules.everywhere_every:
+            return True
+        return record.outlook(standing).safety(self._rules.repair) is not Safety.SAFE
 
     def _askable(self, records: Sequence[Record], everywhere: dict[str, None]) -> dict[bytes, list[NodeId]]:
         """Whom to ask about each record."""

@@ -1,0 +1,77 @@
+"""The caretaker through the gateway, and the commands that speak of it."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import pytest
+
+from tahoe.actors.caretaker import Caretaker, CareTerms
+from tahoe.codec.capability import parse
+from tests.web.test_checks import lose, plant, tahoe  # noqa: F401  # a fixture
+
+CONTENT = Random(1).randbytes(40_000)
+
+
+@pytest.fixture
+def cared(drive):
+    """A gateway whose node has a caretaker that works only when it is told to."""
+
+    async def employ():
+        caretaker = Caretaker(drive.client.ctx, drive.client, CareTerms(own_roots=False))
+        await caretaker.care.load()
+        return caretaker
+
+    object.__setattr__(drive.services, "caretaker", drive.run(employ()))
+    return drive
+
+
+def test_a_node_without_a_caretaker_says_how_to_get_one(drive):
+    assert "[care]" in drive.ask("GET", "/health", status=404)
+
+
+def test_a_loss_turns_health_yellow_and_a_round_turns_it_green(cared, tahoe):  # noqa: F811  # the fixture
+    top, caps = plant(cared)
+    assert tahoe("care", "add", "mine", top).returncode == 0
+    done = tahoe("care", "now")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("GREEN: All is safe.\n  mine: all of it seen alive 0 s ago; 3 safe\n")
+    lose(cared, caps[0], 0)
+    lose(cared, caps[0], 1)
+    lose(cared, caps[1], 0, 1, 2)
+    done = tahoe("care", "now")
+    assert done.returncode == 2
+    assert done.stdout.startswith("RED:")
+    assert "mine: 1 objects can't be recovered from the servers that are known to live" in done.stdout
+    assert tahoe("check", caps[0]).returncode == 0
+    cared.put(CONTENT + bytes([1]))
+    assert tahoe("care", "now").returncode == 0
+    assert tahoe("health").returncode == 0
+
+
+def test_what_is_looked_after_is_listed_published_and_removed(cared, tahoe):  # noqa: F811  # the fixture
+    top, _ = plant(cared)
+    assert tahoe("care", "add", "mine", top).returncode == 0
+    assert tahoe("care", "now").returncode == 0
+    published = tahoe("care", "publish", "mine")
+    assert published.stdout.startswith("URI:SLOT-RO:")
+    manifest = cared.ask("GET", f"/uri/{published.stdout.strip()}")
+    assert manifest.splitlines()[0] == "tahoe manifest 1"
+    assert "URI:CHK:" not in manifest
+    assert tahoe("care", "list").stdout == "mine: 3 objects (published)\n"
+    assert tahoe("care", "remove", "mine").returncode == 0
+    assert tahoe("care", "list").stdout == ""
+    assert tahoe("care", "remove", "mine").returncode == 1
+
+
+def test_a_caretaker_may_be_given_nothing_but_verify_caps(cared, tahoe):  # noqa: F811  # the fixture
+    cap = parse(cared.put(CONTENT))
+    assert tahoe("care", "add", "one", str(cap.verifier())).returncode == 0
+    lose(cared, str(cap), 2)
+    assert tahoe("care", "now").returncode == 0
+    assert json.loads(tahoe("check", "--json", str(cap)).stdout)["results"]["healthy"]
+
+
+def test_what_is_told_of_unknown_servers_is_an_error(cared):
+    assert cared.request("POST", "/care?t=server-gone&node=v0-nobody", b"").status == 404
