@@ -36,7 +36,7 @@ class Quota(click.ParamType):  # type: ignore[type-arg]  # generic in click's ne
         if value == UNLIMITED_WORD:
             return UNLIMITED
         try:
-            return ByteSize.parse(str(value))
+            return int(ByteSize.parse(str(value)))
         except ValueError as error:
             self.fail(f"{error}, or {UNLIMITED_WORD}", param, ctx)
 
