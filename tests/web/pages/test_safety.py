@@ -179,7 +179,7 @@ def test_an_invitation_works_once(browser, site):
             context.close()
 
 
-def test_a_strangers_pdf_and_picture_are_shown_in_a_sandbox(profile, site, home):
+def test_a_strangers_picture_is_shown_and_its_contents_come_in_a_sandbox(profile, site, home):
     site.ask("PUT", f"/vdrive/private/{home}/a.png", PIXEL)
     page = profile.page(f"/drive/private/{home}/a.png")
     assert page.locator(".preview img").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 1
