@@ -7,8 +7,9 @@ that is interrupted leaves what it has done, and doing it again completes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -18,6 +19,7 @@ import click
 from tahoe.cli.errands import Errands
 from tahoe.cli.gateway import UnreachableError
 from tahoe.cli.names import shown
+from tahoe.cli.progress import counted
 from tahoe.cli.trees import Contents, SourceFile, SourceFolder, TargetFolder
 
 T = TypeVar("T")
@@ -48,12 +50,32 @@ class _Visit:
     waiting: int = 1
 
 
+class _Watched:
+    """A file whose reader is watched.
+
+    Args:
+        file: that is read.
+        advance: called with the bytes that have been dealt with.
+    """
+
+    def __init__(self, file: SourceFile, advance: Callable[[int], None]) -> None:
+        self.name, self.size, self.changed, self.node = file.name, file.size, file.changed, file.node
+        self._file = file
+        self._advance = advance
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[Iterator[bytes], int | None]]:
+        """See ``SourceFile``."""
+        with self._file.open() as (contents, size):
+            yield counted(contents, self._advance), size
+
+
 class Copier:
     """Copies what it is told to; ``finish`` waits for it.
 
     Args:
         errands: workers.
-        advance: called with the bytes of every file that has been copied.
+        advance: called with every number of bytes that have been copied; in workers, too.
         skip_unchanged: leave files alone that are there with the same size and time.
         within: both sides are in the grid, or both here, so a tree could be copied into itself.
     """
@@ -146,7 +168,7 @@ class Copier:
         """Copy a file unless it is there already; returns whether it was not."""
         if self._skip and target.is_unchanged(file.name, file):
             return False
-        target.write(file.name, file)
+        target.write(file.name, _Watched(file, self._advance))
         return True
 
     def _written(self, visit: _Visit, file: SourceFile, writing: Future[bool]) -> None:
@@ -155,7 +177,6 @@ class Copier:
             self._failures_in_a_row = 0
             self.tally.copied += copied
             self.tally.unchanged += not copied
-            self._advance(file.size or 0)
         self._one_less(visit)
 
     def _one_less(self, visit: _Visit) -> None:

@@ -49,7 +49,7 @@ def cp(
             raise click.ClickException(f"{shown(text)} is a directory; cp -r copies it")
     destination = destination_of(gateway, locations, target)
     within = any(is_in_grid(text) == is_in_grid(target) for text in sources)
-    with Errands(jobs) as errands, progress("cp", None) as advance:
+    with Errands(jobs) as errands, progress("cp", _size_of(things)) as advance:
         copier = Copier(errands, advance, skip_unchanged=skip_unchanged, within=within)
         copy(copier, things, destination)
     if recursive:
@@ -134,13 +134,20 @@ def _copy_to(copier: Copier, thing: Thing, destination: Destination) -> None:
         copier.copy(Contents([thing], [], []), target)
 
 
+def _size_of(things: Sequence[Thing]) -> int | None:
+    """Return the bytes that are to be copied, if that is known."""
+    sizes = [None if isinstance(thing, Folder) else thing.size for thing in things]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
 def _copy_and_remove(gateway: Gateway, source: str, target: str, jobs: int) -> None:
     """Move something between the grid and this machine."""
     locations = Locations(gateway.directory)
     origin = named(locations.find(source), "move") if is_in_grid(source) else None
-    with Errands(jobs) as errands, progress("mv", None) as advance:
+    thing = source_of(gateway, locations, source)
+    with Errands(jobs) as errands, progress("mv", _size_of([thing])) as advance:
         copier = Copier(errands, advance)
-        thing = source_of(gateway, locations, source)
         copy(copier, [thing], destination_of(gateway, locations, target, durable=True))
     if copier.tally.failed or copier.tally.left_out:
         raise click.ClickException(f"{shown(source)} stays where it is: not all of it could be copied")

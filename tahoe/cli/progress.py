@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -27,9 +27,9 @@ def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int], None]]:
-    """Show how many things have been seen; call what this gives with the number of further ones."""
-    if not sys.stderr.isatty():
+def counting(what: str, *, watched: bool = True) -> Iterator[Callable[[int], None]]:
+    """Show how many things have been seen, if anybody watches; call what this gives with the number of further ones."""
+    if not (watched and sys.stderr.isatty()):
         yield lambda _count: None
         return
     from rich.console import Console  # noqa: PLC0415  # start-up time
@@ -39,3 +39,10 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(what, total=None)
         yield lambda count: bars.advance(bar, count)
+
+
+def counted(pieces: Iterable[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
+    """Yield pieces and tell how long each was, when it has been dealt with."""
+    for piece in pieces:
+        yield piece
+        advance(len(piece))

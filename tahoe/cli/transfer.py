@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -19,7 +19,7 @@ from tahoe.cli.localtree import blocks, draft_of
 from tahoe.cli.locations import Location, Locations, names_a_file
 from tahoe.cli.names import grid_name, local_name
 from tahoe.cli.nodes import ask, is_taken, look
-from tahoe.cli.progress import progress
+from tahoe.cli.progress import counted, progress
 from tahoe.cli.values import CapabilityText
 
 
@@ -118,13 +118,6 @@ def size_of(file: IO[bytes]) -> int | None:
         return max(0, status.st_size - file.tell()) if stat.S_ISREG(status.st_mode) else None
     except (OSError, AttributeError):
         return None
-
-
-def counted(pieces: Iterable[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
-    """Yield pieces and tell how long each was, when it has been dealt with."""
-    for piece in pieces:
-        yield piece
-        advance(len(piece))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -32,7 +33,7 @@ def manifest(gateway: Gateway, path: str, *, verify_cap: bool, storage_index: bo
     With --json a line is an object for everything, and the last one holds statistics.
     """
     wanted = "verifycap" if verify_cap else "storage-index" if storage_index else None
-    for unit in walk(gateway, path):
+    for unit in walk(gateway, path, watched=not sys.stdout.isatty()):
         if as_json:
             click.echo(json.dumps(unit))
         elif unit["type"] == STATISTICS:
@@ -63,8 +64,13 @@ def stats(gateway: Gateway, path: str, *, as_json: bool) -> None:
         click.echo(f"  files of {smallest} to {largest} bytes: {count}")
 
 
-def walk(gateway: Gateway, path: str) -> Iterator[dict[str, Any]]:
+def walk(gateway: Gateway, path: str, *, watched: bool = True) -> Iterator[dict[str, Any]]:
     """Yield everything below a path, statistics last.
+
+    Args:
+        gateway: of the local node.
+        path: where to begin.
+        watched: count for whoever waits; what prints all that comes needs no counter.
 
     Raises:
         ClickException: the walk broke off or, at the end, there were directories that could not be read.
@@ -72,7 +78,10 @@ def walk(gateway: Gateway, path: str) -> Iterator[dict[str, Any]]:
     location = Locations(gateway.directory).find(path)
     unreadable: list[str] = []
     complete = False
-    with ask(gateway, "GET", location, t="stream-manifest") as response, counting("objects") as advance:
+    with (
+        ask(gateway, "GET", location, t="stream-manifest") as response,
+        counting("objects", watched=watched) as advance,
+    ):
         for unit in map(json.loads, _lines(response)):
             complete = unit["type"] == STATISTICS
             if "error" in unit:
