@@ -13,7 +13,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
@@ -25,9 +25,12 @@ from tahoe.errors import BadCapability
 from tahoe.web.errors import ClientGone, WebError
 from tahoe.web.ranges import Span, Unsatisfiable, parse_range, tag_matches
 from tahoe.web.services import Services
+from tahoe.web.transfers import Transfer
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+T = TypeVar("T")
 
 ReadableFile: TypeAlias = ImmutableRead | Literal | SlotRead | SlotWrite
 
@@ -126,7 +129,7 @@ class FileAnswer:
         offset, length = head.span
         with self._services.transfers.watch("download", self._manner.name, length) as transfer:
             async with self._services.client.download(cap, offset, length) as pieces:
-                transfer.moved = await _send_all(send, head, pieces)
+                await _send_all(send, head, pieces, transfer)
 
 
 class SlotAnswer:
@@ -151,7 +154,7 @@ class SlotAnswer:
             return
         with self._services.transfers.watch("download", self._manner.name, head.span.length) as transfer:
             async with aclosing(self._pieces(head.span, first)) as pieces:
-                transfer.moved = await _send_all(send, head, pieces)
+                await _send_all(send, head, pieces, transfer)
 
     async def _read(self, span: Span) -> SlotContents:
         return await self._services.client.slots.read(self._cap, span.offset, span.length)
@@ -234,7 +237,7 @@ def version_tag(contents: SlotContents) -> str:
     return f'"{contents.version.sequence}-{base32.encode(contents.version.root_hash)}"'
 
 
-async def while_connected(receive: Receive, story: Coroutine[Any, Any, None]) -> None:
+async def while_connected(receive: Receive, story: Coroutine[Any, Any, T]) -> T:
     """Run a story that answers a request; stop it when nobody listens any more.
 
     Raises:
@@ -251,6 +254,7 @@ async def while_connected(receive: Receive, story: Coroutine[Any, Any, None]) ->
             await work
     if gone:
         raise ClientGone
+    return work.result()
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -258,7 +262,7 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _send_all(send: Send, head: Head, pieces: AsyncIterator[bytes]) -> int:
+async def _send_all(send: Send, head: Head, pieces: AsyncIterator[bytes], transfer: Transfer) -> None:
     """Send pieces as they come. The first is waited for, so that a lost file is an error and not a torn answer."""
     left = head.span.length
     async for piece in pieces:
@@ -266,8 +270,8 @@ async def _send_all(send: Send, head: Head, pieces: AsyncIterator[bytes]) -> int
             await head.begin(send)
         left -= len(piece)
         await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
+        transfer.moved += len(piece)
     assert left == 0, "contents end early only with an error"
-    return head.span.length
 
 
 async def _send_last(send: Send, body: bytes) -> None:

@@ -6,6 +6,8 @@ whole.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from tahoe.actors.upload import Source
@@ -17,6 +19,7 @@ from tahoe.web.calls import Call
 from tahoe.web.errors import WebError
 from tahoe.web.services import Services
 from tahoe.web.spool import SMALL, Readable, SpooledBody, StreamedBody, spooled
+from tahoe.web.transfers import Transfer
 
 FORMATS: Final = ("CHK", "SLOT")
 SLOT_PIECE: Final = 1 << 20
@@ -112,45 +115,43 @@ def _wanted_encoding(call: Call) -> Encoding | None:
 
 async def new_slot(services: Services, coming: Incoming) -> SlotWrite:
     """Store contents in a new slot."""
-    async with spooled(coming.body, coming.size, services.keeping.spool) as source:
-        await _take_all(source)
-        with services.transfers.watch("upload", coming.name, source.size) as transfer:
-            cap = await services.client.slots.create(await source.read(SLOT_PIECE))
-            await _write_rest(services, cap, source, SLOT_PIECE)
-            transfer.moved = source.size or 0
+    async with _whole(services, coming) as (source, transfer):
+        cap = await services.client.slots.create(await source.read(SLOT_PIECE))
+        await _write(services, cap, source, transfer, SLOT_PIECE)
     return cap
 
 
 async def overwrite_slot(services: Services, cap: SlotWrite, coming: Incoming) -> None:
     """Replace a slot's contents."""
-    async with spooled(coming.body, coming.size, services.keeping.spool) as source:
-        await _take_all(source)
-        with services.transfers.watch("upload", coming.name, source.size) as transfer:
-            await services.client.slots.overwrite(cap, await source.read(SLOT_PIECE))
-            await _write_rest(services, cap, source, SLOT_PIECE)
-            transfer.moved = source.size or 0
+    async with _whole(services, coming) as (source, transfer):
+        await services.client.slots.overwrite(cap, await source.read(SLOT_PIECE))
+        await _write(services, cap, source, transfer, SLOT_PIECE)
 
 
 async def write_into_slot(services: Services, cap: SlotWrite, offset: int, coming: Incoming) -> None:
     """Write contents into a slot at an offset; the rest of it stays."""
     if offset + (coming.size or 0) > MAX_LENGTH:
         raise WebError(400, f"a slot has at most {MAX_LENGTH} bytes")
+    async with _whole(services, coming) as (source, transfer):
+        await _write(services, cap, source, transfer, offset)
+
+
+@asynccontextmanager
+async def _whole(services: Services, coming: Incoming) -> AsyncIterator[tuple[SpooledBody, Transfer]]:
+    """Have the whole body here before a byte of it is written: one that breaks off changes nothing."""
     async with spooled(coming.body, coming.size, services.keeping.spool) as source:
-        await _take_all(source)
+        await source.fill()
         with services.transfers.watch("upload", coming.name, source.size) as transfer:
-            await _write_rest(services, cap, source, offset)
+            yield source, transfer
             transfer.moved = source.size or 0
 
 
-async def _take_all(source: SpooledBody) -> None:
-    """Have the whole body here before a byte of it is written: one that breaks off changes nothing."""
-    await source.fill()
-
-
-async def _write_rest(services: Services, cap: SlotWrite, source: SpooledBody, offset: int) -> None:
+async def _write(services: Services, cap: SlotWrite, source: SpooledBody, transfer: Transfer, offset: int) -> None:
+    """Write what is left of a body into a slot, from an offset on."""
     while piece := await source.read(_piece_bytes(services, cap)):
         await services.client.slots.update(cap, offset, piece)
         offset += len(piece)
+        transfer.moved += len(piece)
 
 
 def _piece_bytes(services: Services, cap: SlotWrite) -> int:

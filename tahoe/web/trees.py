@@ -88,13 +88,18 @@ class LineStream:
 async def deep_statistics(call: Call) -> ASGIApp:
     """Count everything in a tree."""
     root = (await find(call.services.client, call.place)).capability
-    return json_answer(statistics_json(await _count(call.services, root, {})))
+    return json_answer(statistics_json(await _count_while_connected(call, root)))
 
 
 async def deep_size(call: Call) -> ASGIApp:
     """Answer the bytes of all files and directory tables in a tree."""
     root = (await find(call.services.client, call.place)).capability
-    return text_answer(total_size(await _count(call.services, root, {})))
+    return text_answer(total_size(await _count_while_connected(call, root)))
+
+
+async def _count_while_connected(call: Call, root: Capability) -> DeepStatistics:
+    """Count for as long as somebody waits for it; a job goes on without."""
+    return await while_connected(call.receive, _count(call.services, root, {}))
 
 
 async def _count(services: Services, root: Capability, progress: dict[str, Any]) -> DeepStatistics:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from urllib.parse import quote
 
 import pytest
@@ -302,6 +304,23 @@ def test_a_manifest_has_everything_once_and_ends_with_statistics(drive, top):
     assert drive.json("GET", top + "?t=deep-stats") == stats
     sizes = sum(stats[f"size-{kind}"] for kind in ("directories", "immutable-files", "literal-files"))
     assert int(drive.ask("GET", top + "?t=deep-size")) == sizes
+
+
+def test_counting_stops_when_nobody_waits_for_it(drive, top):
+    for server in drive.grid.servers:
+        server.delay = 8.0
+    with drive.connect() as connection:
+        connection.sendall(f"GET {top}?t=deep-stats HTTP/1.0\r\n\r\n".encode())
+        while not drive.run(_is_counting()):
+            pass
+    began = time.monotonic()
+    while drive.run(_is_counting()):
+        pass
+    assert time.monotonic() - began < 7, "it went on until the servers answered"
+
+
+async def _is_counting() -> bool:
+    return any(getattr(task.get_coro(), "__name__", "") == "_count" for task in asyncio.all_tasks())
 
 
 # --- roots -------------------------------------------------------------------------------------------------

@@ -45,6 +45,15 @@ def test_the_slow_server_is_obvious(drive):
     assert max(servers, key=lambda node: servers[node]["slowest"]) == slow.name
 
 
+def test_a_running_download_tells_how_far_it_is(gateway):
+    with gateway.connect() as connection:
+        connection.sendall(f"GET /uri/{HUGE} HTTP/1.0\r\n\r\n".encode())
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        told = transfers(gateway)[0]
+    assert (told["state"], told["size"]) == ("running", HUGE.size)
+    assert 0 < told["moved"] < HUGE.size
+
+
 def test_transfers_at_once_have_accounts_of_their_own(drive):
     drive.ask("PUT", "/vdrive/private/file", CONTENT, 201)
     drive.ask("PUT", "/vdrive/private/slot?format=SLOT", CONTENT, 201)
