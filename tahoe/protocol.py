@@ -39,6 +39,8 @@ STORAGE = Role("storage")
 VDRIVE = Role("vdrive")
 CLIENT = Role("client")
 CARETAKER = Role("caretaker")
+HISTORIAN = Role("historian")
+"""In every client: remembers what servers are like. Not a role that is configured or announced."""
 ROLES = (INTRODUCER, STORAGE, VDRIVE, CLIENT, CARETAKER)
 
 DEFAULT_MESSAGE_BYTES = 512 * 1024

@@ -98,6 +98,20 @@ class ResponseTimes:
         else:
             self._estimates[node] = _first(seconds, ahead)
 
+    def failed(self, node: NodeId) -> None:
+        """A server did not answer, or refused. Whoever only measures time learns nothing from it."""
+
+    def lied(self, node: NodeId) -> None:
+        """A server gave bytes that are not the file's. Whoever only measures time learns nothing from it."""
+
+    def estimates(self) -> dict[NodeId, tuple[float, float, float]]:
+        """All that is known, to be kept: mean, deviation and service in seconds."""
+        return {node: (each.mean, each.deviation, each.service) for node, each in self._estimates.items()}
+
+    def assume(self, estimates: Mapping[NodeId, tuple[float, float, float]]) -> None:
+        """Begin with what was kept."""
+        self._estimates = {node: _Estimate(*estimate) for node, estimate in estimates.items()}
+
     def expected(self, node: NodeId) -> float | None:
         """The mean, or None while nothing is known."""
         estimate = self._estimates.get(node)
@@ -195,8 +209,10 @@ class Retrieval:
             case Silent(_, reason):
                 holder.strikes += 1
                 holder.reason = reason
+                self._times.failed(fact.node)
             case Corrupt(_, number, reason):
                 holder.bad[number] = None
+                self._times.lied(fact.node)
                 holder.reason = f"share {number}: {reason}"
                 if holder.shares is not None:
                     holder.shares.pop(number, None)
