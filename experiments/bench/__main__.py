@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 from platformdirs import user_cache_path
 
 from experiments.bench.bounds import Bounds
-from experiments.bench.load import NOTHING, Measurement, Size
+from experiments.bench.load import NOTHING, Account, FileWork, Grid, Size
+from experiments.bench.names import NameWork
 from experiments.bench.ours import OurGrid
 from experiments.bench.rival import RivalGrid, install
 from experiments.bench.table import Results, document, lines, processor_lines
 
-QUICK = Size(megabytes=10, repeats=1, small_files=5)
+QUICK = Size(megabytes=10, repeats=1, small_files=5, entries=20, mutable_megabytes=1, tree_files=5)
+WORKS = {"files": FileWork, "names": NameWork}
 
 
 @click.command()
@@ -24,9 +27,17 @@ QUICK = Size(megabytes=10, repeats=1, small_files=5)
 @click.option("--repeats", default=Size().repeats, show_default=True, help="Of large transfers; the median counts.")
 @click.option("--quick", is_flag=True, help="A few seconds: to see that it works, not for figures.")
 @click.option(
+    "--work",
+    "works",
+    type=click.Choice([*WORKS]),
+    multiple=True,
+    default=[*WORKS],
+    help="What to measure; may be repeated. Default: all.",
+)
+@click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("docs/benchmarks.md"), show_default=True
 )
-def bench(*, rival: bool, megabytes: int, repeats: int, quick: bool, out: Path) -> None:
+def bench(*, rival: bool, megabytes: int, repeats: int, quick: bool, works: tuple[str, ...], out: Path) -> None:
     """Measure our grid, the bounds of this machine and, if asked to, the rival, in one run."""
     size = QUICK if quick else Size(megabytes, repeats)
     environment = user_cache_path("tahoe-bench") / "rival"
@@ -35,15 +46,23 @@ def bench(*, rival: bool, megabytes: int, repeats: int, quick: bool, out: Path) 
     with tempfile.TemporaryDirectory(prefix="tahoe-bench-") as folder:
         with OurGrid(Path(folder) / "ours") as grid:
             bounds = Bounds(grid.broker)
-            ours = Measurement(grid, size, bounds.measure).take(_report)
+            bounds.measure()
+            ours = _measure(grid, works, size, bounds.measure)
         rivals = NOTHING
         if rival:
             with RivalGrid(Path(folder) / "rival", environment) as other:
-                rivals = Measurement(other, size, _do_nothing).take(_report)
+                rivals = _measure(other, works, size, _do_nothing)
     results = Results(ours, rivals, bounds.figures())
     click.echo("\n".join((*lines(results), "", *processor_lines(results))))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(document(f"python -m experiments.bench {' '.join(sys.argv[1:])}".strip(), results))
+
+
+def _measure(grid: Grid, works: tuple[str, ...], size: Size, before_each: Callable[[], None]) -> Account:
+    """Do all works; what they found together."""
+    accounts = [WORKS[work](grid, size, before_each).take(_report) for work in works]
+    figures = {name: value for account in accounts for name, value in account.figures.items()}
+    return Account(figures, {kind: spent for account in accounts for kind, spent in account.processor.items()})
 
 
 def _do_nothing() -> None:

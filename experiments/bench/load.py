@@ -40,6 +40,12 @@ class Grid(Protocol):
     def command(self) -> tuple[str, ...]:
         """A command that does nothing much."""
 
+    mutable: str
+    """What ``format=`` calls a mutable file that can be changed in the middle."""
+
+    def tool(self, *arguments: str) -> tuple[str, ...]:
+        """The command line's ``tahoe ARGUMENTS`` on the client's node."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -49,11 +55,17 @@ class Size:
         megabytes: of the large file.
         repeats: of large transfers, of which the median counts.
         small_files: how many small ones.
+        entries: of a large directory.
+        mutable_megabytes: of a large mutable file.
+        tree_files: in a tree that is copied and backed up.
     """
 
     megabytes: int = 300
     repeats: int = 3
     small_files: int = 40
+    entries: int = 1000
+    mutable_megabytes: int = 100
+    tree_files: int = 100
 
 
 class Account(NamedTuple):
@@ -72,8 +84,8 @@ NOTHING: Final = Account({}, {})
 """Of a grid that was not measured."""
 
 
-class Measurement:
-    """Takes the figures of one grid. A row of the table is a figure that a step notes; for a new one, add a step.
+class Work:
+    """Takes figures of one grid. A row of the table is a figure that a step notes; for a new one, add a step.
 
     Args:
         grid: that is measured.
@@ -90,82 +102,14 @@ class Measurement:
 
     def take(self, report: Callable[[str], None]) -> Account:
         """Take all figures, telling what is being done."""
-        for step in (self._memory_of_little, self._large, self._small, self._command):
+        for step in self._steps():
             report(f"{self._grid.name}: {step.__name__.strip('_').replace('_', ' ')}")
             step()
-        self._memory("")
         return Account(self.figures, self.processor)
 
-    # --- steps ------------------------------------------------------------------------------------------------
-
-    def _memory_of_little(self) -> None:
-        self._fetch(self._store(os.urandom(self._size.megabytes * MEGABYTE // 10)))
-        self._memory(", a tenth of the size")
-
-    def _large(self) -> None:
-        """Large files: up, down, first byte, a range from the middle, and up again."""
-        megabytes = self._size.megabytes
-        ups, downs, firsts, ranges, again = _times(), _times(), _times(), _times(), _times()
-        for _ in range(self._size.repeats):
-            data = os.urandom(megabytes * MEGABYTE)
-            before = self._grid.stored_bytes()
-            self._before_each()
-            with _timed(ups), self._processor_time("upload, a MB", megabytes):
-                cap = self._store(data)
-            self.figures["bytes stored per byte"] = (self._grid.stored_bytes() - before) / len(data)
-            with _timed(downs), self._processor_time("download, a MB", megabytes):
-                self._fetch(cap)
-            for attempt in range(5):
-                firsts.append(self._first_byte(cap))
-                middle = len(data) // 2 + attempt * (len(data) // 12)
-                with _timed(ranges):
-                    assert self._fetch(cap, f"bytes={middle}-{middle + 99}") == 100
-            with _timed(again):
-                self._store(data)
-        self.figures["upload, MB/s"] = megabytes / statistics.median(ups)
-        self.figures["download, MB/s"] = megabytes / statistics.median(downs)
-        self.figures["first byte, ms"] = 1000 * statistics.median(firsts)
-        self.figures["100-byte range, ms"] = 1000 * statistics.median(ranges)
-        self.figures["re-upload, MB/s"] = megabytes / statistics.median(again)
-
-    def _small(self) -> None:
-        """Small files, one at a time and eight at once."""
-        puts: list[float] = []
-        gets: list[float] = []
-        caps = []
-        with self._processor_time("10 kB put", self._size.small_files):
-            for _ in range(self._size.small_files):
-                data = os.urandom(SMALL)
-                with _timed(puts):
-                    caps.append(self._store(data))
-        with self._processor_time("10 kB get", self._size.small_files):
-            for cap in caps:
-                with _timed(gets):
-                    self._fetch(cap)
-        self.figures["10 kB put, ms"] = 1000 * statistics.median(puts)
-        self.figures["10 kB get, ms"] = 1000 * statistics.median(gets)
-        with ThreadPoolExecutor(8) as pool:
-            began = time.perf_counter()
-            caps = list(pool.map(lambda _: self._store(os.urandom(SMALL)), range(2 * self._size.small_files)))
-            self.figures["10 kB put, 8 at once, files/s"] = len(caps) / (time.perf_counter() - began)
-            began = time.perf_counter()
-            list(pool.map(self._fetch, caps))
-            self.figures["10 kB get, 8 at once, files/s"] = len(caps) / (time.perf_counter() - began)
-
-    def _command(self) -> None:
-        """A command that does nothing much."""
-        seconds: list[float] = []
-        for _ in range(7):
-            with _timed(seconds):
-                os.waitpid(
-                    os.posix_spawn(self._grid.command()[0], self._grid.command(), os.environ, file_actions=_QUIET), 0
-                )
-        self.figures["a command, ms"] = 1000 * statistics.median(seconds)
-
-    def _memory(self, when: str) -> None:
-        for what, processes in self._grid.processes().items():
-            most = max(map(peak_memory, processes)) / MEGABYTE
-            self.figures[f"peak memory of {'a server' if what == 'servers' else what}{when}, MB"] = most
+    def _steps(self) -> tuple[Callable[[], None], ...]:
+        """What is done, in order."""
+        raise NotImplementedError
 
     @contextmanager
     def _processor_time(self, work: str, count: int) -> Iterator[None]:
@@ -179,14 +123,8 @@ class Measurement:
 
     # --- requests ---------------------------------------------------------------------------------------------
 
-    def _store(self, data: bytes) -> str:
-        with self._connection() as connection:
-            connection.request("PUT", "/uri", data, self._grid.headers)
-            answer = connection.getresponse()
-            text = answer.read().decode()
-            if answer.status not in (200, 201):
-                raise RuntimeError(f"{self._grid.name} answered {answer.status}: {text[:500]}")
-            return text.strip()
+    def _store(self, data: bytes, query: str = "") -> str:
+        return self._call("PUT", f"/uri{query}", data).decode().strip()
 
     def _fetch(self, cap: str, part: str | None = None) -> int:
         """Bytes received."""
@@ -213,16 +151,109 @@ class Measurement:
         finally:
             connection.close()
 
+    def _call(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        """One request with the node's authority; its answer."""
+        with self._connection() as connection:
+            connection.request(method, path, body, self._grid.headers)
+            answer = connection.getresponse()
+            found = answer.read()
+            if answer.status >= 400:
+                raise RuntimeError(f"{self._grid.name} answered {answer.status} to {method}: {found[:500].decode()}")
+            return found
+
+
+class FileWork(Work):
+    """Files by capability: large, small, and in part."""
+
+    def _steps(self) -> tuple[Callable[[], None], ...]:
+        return (self._memory_of_little, self._large, self._small, self._command, self._memory_in_the_end)
+
+    # --- steps ------------------------------------------------------------------------------------------------
+
+    def _memory_of_little(self) -> None:
+        self._fetch(self._store(os.urandom(self._size.megabytes * MEGABYTE // 10)))
+        self._memory(", a tenth of the size")
+
+    def _large(self) -> None:
+        """Large files: up, down, first byte, a range from the middle, and up again."""
+        megabytes = self._size.megabytes
+        ups, downs, firsts, ranges, again = times(), times(), times(), times(), times()
+        for _ in range(self._size.repeats):
+            data = os.urandom(megabytes * MEGABYTE)
+            before = self._grid.stored_bytes()
+            self._before_each()
+            with timed(ups), self._processor_time("upload, a MB", megabytes):
+                cap = self._store(data)
+            self.figures["bytes stored per byte"] = (self._grid.stored_bytes() - before) / len(data)
+            with timed(downs), self._processor_time("download, a MB", megabytes):
+                self._fetch(cap)
+            for attempt in range(5):
+                firsts.append(self._first_byte(cap))
+                middle = len(data) // 2 + attempt * (len(data) // 12)
+                with timed(ranges):
+                    assert self._fetch(cap, f"bytes={middle}-{middle + 99}") == 100
+            with timed(again):
+                self._store(data)
+        self.figures["upload, MB/s"] = megabytes / statistics.median(ups)
+        self.figures["download, MB/s"] = megabytes / statistics.median(downs)
+        self.figures["first byte, ms"] = 1000 * statistics.median(firsts)
+        self.figures["100-byte range, ms"] = 1000 * statistics.median(ranges)
+        self.figures["re-upload, MB/s"] = megabytes / statistics.median(again)
+
+    def _small(self) -> None:
+        """Small files, one at a time and eight at once."""
+        puts: list[float] = []
+        gets: list[float] = []
+        caps = []
+        with self._processor_time("10 kB put", self._size.small_files):
+            for _ in range(self._size.small_files):
+                data = os.urandom(SMALL)
+                with timed(puts):
+                    caps.append(self._store(data))
+        with self._processor_time("10 kB get", self._size.small_files):
+            for cap in caps:
+                with timed(gets):
+                    self._fetch(cap)
+        self.figures["10 kB put, ms"] = 1000 * statistics.median(puts)
+        self.figures["10 kB get, ms"] = 1000 * statistics.median(gets)
+        with ThreadPoolExecutor(8) as pool:
+            began = time.perf_counter()
+            caps = list(pool.map(lambda _: self._store(os.urandom(SMALL)), range(2 * self._size.small_files)))
+            self.figures["10 kB put, 8 at once, files/s"] = len(caps) / (time.perf_counter() - began)
+            began = time.perf_counter()
+            list(pool.map(self._fetch, caps))
+            self.figures["10 kB get, 8 at once, files/s"] = len(caps) / (time.perf_counter() - began)
+
+    def _command(self) -> None:
+        """A command that does nothing much."""
+        seconds: list[float] = []
+        for _ in range(7):
+            with timed(seconds):
+                os.waitpid(
+                    os.posix_spawn(self._grid.command()[0], self._grid.command(), os.environ, file_actions=_QUIET), 0
+                )
+        self.figures["a command, ms"] = 1000 * statistics.median(seconds)
+
+    def _memory_in_the_end(self) -> None:
+        self._memory("")
+
+    def _memory(self, when: str) -> None:
+        for what, processes in self._grid.processes().items():
+            most = max(map(peak_memory, processes)) / MEGABYTE
+            self.figures[f"peak memory of {'a server' if what == 'servers' else what}{when}, MB"] = most
+
 
 _QUIET = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
 
 
-def _times() -> list[float]:
+def times() -> list[float]:
+    """An empty list of seconds."""
     return []
 
 
 @contextmanager
-def _timed(into: list[float]) -> Iterator[None]:
+def timed(into: list[float]) -> Iterator[None]:
+    """Append how many seconds something takes."""
     began = time.perf_counter()
     yield
     into.append(time.perf_counter() - began)

@@ -20,6 +20,7 @@ class OurGrid:
     """
 
     name = "tahoe-grid"
+    mutable = "SLOT"
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -67,3 +68,8 @@ class OurGrid:
     def command(self) -> tuple[str, ...]:
         """``tahoe status`` of the client."""
         return (sys.executable, "-m", "tahoe.cli.main", "status", str(self._grid.client))
+
+    def tool(self, *arguments: str) -> tuple[str, ...]:
+        """``tahoe`` with the client's node."""
+        command, *rest = arguments
+        return (sys.executable, "-m", "tahoe.cli.main", command, "-d", str(self._grid.client), *rest)

@@ -33,6 +33,7 @@ class RivalGrid:
     """
 
     name = f"Tahoe-LAFS {VERSION}"
+    mutable = "MDMF"
 
     def __init__(self, root: Path, environment: Path) -> None:
         self._root = root
@@ -80,7 +81,11 @@ class RivalGrid:
 
     def command(self) -> tuple[str, ...]:
         """``tahoe list-aliases`` of the client."""
-        return (self._tahoe, "-d", str(self._root / "client"), "list-aliases")
+        return self.tool("list-aliases")
+
+    def tool(self, *arguments: str) -> tuple[str, ...]:
+        """``tahoe`` with the client's node."""
+        return (self._tahoe, "-d", str(self._root / "client"), *arguments)
 
     def _come_up(self) -> None:
         self._root.mkdir(exist_ok=True)
