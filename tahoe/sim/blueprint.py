@@ -68,6 +68,7 @@ class GridOptions:
         vdrives: how many.
         location: of each node, by nickname.
         care: how the caretakers of clients go about it; None: clients have none.
+        collect_every: seconds between two looks of a server at what nobody leases.
         traced: keep a trace and its hash.
         ties: events of the same moment happen in an order drawn from the seed.
     """
@@ -89,6 +90,7 @@ class GridOptions:
     vdrives: int = 0
     location: Callable[[str], str] = nowhere
     care: CareTerms | None = None
+    collect_every: float = 3600.0
     traced: bool = False
     ties: bool = False
 
@@ -127,7 +129,8 @@ class Blueprint:
 
         def server(contexts: Contexts) -> list[Actor]:
             shares, slots = disks[name].mount()
-            stewardship = Stewardship(self.key.public_key, self.options.collection)
+            options = self.options
+            stewardship = Stewardship(self.key.public_key, options.collection, collect_every=options.collect_every)
             ctx = contexts(STORAGE)
             return [self._member(contexts), StorageServer(ctx, shares, slots, self.options.upkeep, stewardship)]
 
