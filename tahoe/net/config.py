@@ -82,6 +82,12 @@ class StorageSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sizelimit: Annotated[ByteSize, about("Most bytes of shares to keep; 0: no limit.")] = ByteSize(0)
     reserved_space: Annotated[ByteSize, about("Bytes of the disk to leave free.")] = ByteSize(1_000_000_000)
     readonly: Annotated[bool, about("Serve what is here and take nothing new.")] = False
+    keep_expired: Annotated[
+        Seconds, about("Keep a share that nobody leases any more for so long, unless room is short.")
+    ] = Seconds(180 * 86_400)
+    keep_trash: Annotated[
+        Seconds, about("Keep what was thrown away for so long (see tahoe undelete), unless room is short.")
+    ] = Seconds(14 * 86_400)
     idle_upload: Annotated[Seconds, about("Forget an upload that has stood still for so long.")] = Seconds(1800)
     scrub_every: Annotated[Seconds, about("Pause between checks of two stored shares; 0: never check.")] = Seconds(5)
 

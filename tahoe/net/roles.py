@@ -15,9 +15,11 @@ from pathlib import Path
 from tahoe.actors.caretaker import Caretaker
 from tahoe.actors.client import Client, ClientTerms
 from tahoe.actors.download import Habits, ReadingRoom
+from tahoe.actors.history import Historian
 from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
 from tahoe.actors.slots import SlotTerms
+from tahoe.actors.steward import Stewardship
 from tahoe.actors.storage import StorageServer, Upkeep
 from tahoe.actors.terms import Limits
 from tahoe.actors.vdrive import VDrive
@@ -25,9 +27,11 @@ from tahoe.context import Actor
 from tahoe.net.config import StorageSection, parse_slot_encoding
 from tahoe.net.crew import Crew, Papers, Quarters
 from tahoe.net.keys import SECRET_BYTES, load_secret
-from tahoe.protocol import CARETAKER, CLIENT, INTRODUCER, MEMBER, STORAGE, VDRIVE
+from tahoe.policy.lease import CollectionTerms
+from tahoe.protocol import CARETAKER, CLIENT, HISTORIAN, INTRODUCER, MEMBER, STORAGE, VDRIVE
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.filesystem import RealFileSystem
+from tahoe.storage.sqliteindex import LEASE_INDEX, SqliteLeaseIndex
 from tahoe.storage.store import StoreOptions
 
 
@@ -47,9 +51,13 @@ def build_crew(quarters: Quarters) -> Crew:
         actors.insert(0, _introducer(quarters))
     if STORAGE in roles:
         store = open_store(papers.directory.path, papers.config.storage)
-        actors.append(StorageServer(quarters.context(STORAGE), store, store.slots, _upkeep(papers.config.storage)))
+        section, ctx = papers.config.storage, quarters.context(STORAGE)
+        actors.append(StorageServer(ctx, store, store.slots, _upkeep(section), _stewardship(papers)))
     if CLIENT in roles:
+        historian = Historian(quarters.context(HISTORIAN), member)
+        actors.append(historian)
         terms = _terms(papers, load_secret(papers.directory.lease_secret))
+        terms = replace(terms, room=replace(terms.room, times=historian.history))
         clients.append(Client(quarters.context(CLIENT), member, terms))
         actors += clients
         if papers.config.care.enabled:
@@ -89,7 +97,7 @@ def open_store(directory: Path, section: StorageSection) -> DiskStore:
         reserved_space=int(section.reserved_space),
         readonly=section.readonly,
     )
-    return DiskStore(RealFileSystem(root), options).open()
+    return DiskStore(RealFileSystem(root), options, index=SqliteLeaseIndex(root / LEASE_INDEX)).open()
 
 
 def _introducer(quarters: Quarters) -> Introducer:
@@ -123,6 +131,12 @@ def _terms(papers: Papers, lease_master: bytes) -> ClientTerms:
 
 def _contacts(papers: Papers) -> tuple[IntroducerContact, ...]:
     return tuple(IntroducerContact(entry.node, entry.exchange_key) for entry in papers.card.introducers)
+
+
+def _stewardship(papers: Papers) -> Stewardship:
+    section = papers.config.storage
+    collection = CollectionTerms(grace=section.keep_expired, window=section.keep_trash)
+    return Stewardship(papers.card.public_key, collection)
 
 
 def _upkeep(section: StorageSection) -> Upkeep:

@@ -103,7 +103,7 @@ class History(ResponseTimes):
 
     def pack(self) -> bytes:
         """Everything, to be kept over a restart."""
-        return msgspec.msgpack.encode(_Kept({**self._records}, {**self.estimates()}))
+        return msgspec.msgpack.encode(_Kept(dict(self._records.items()), dict(self.estimates().items())))
 
     def unpack(self, data: bytes) -> None:
         """Remember what was kept; what can't be read is forgotten."""
