@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tahoe.sim import showcase, speed, swarm
+from tahoe.sim import sequence, showcase, speed, swarm
 from tahoe.sim.faults import load_schedule, save_schedule
 from tahoe.sim.plan import draw
 
@@ -19,9 +19,20 @@ def main() -> None:
 
 @main.command()
 @click.argument("seed", type=int)
-def trace(seed: int) -> None:
-    """Print a small busy run, and the hash that every interpreter must arrive at."""
-    click.echo(f"hash {showcase.run(seed, click.echo)}")
+@click.option("--as", "form", default="text", show_default=True, type=click.Choice(["text", "csv", "svg"]))
+@click.option("--from", "begin", default=0.0, show_default=True, help="Second at which a table or chart begins.")
+@click.option("--until", "end", default=showcase.SECONDS, show_default=True, help="Second at which it ends.")
+def trace(seed: int, form: str, begin: float, end: float) -> None:
+    """Print a small busy run and its hash, or print it as a table (CSV) or a message sequence chart (SVG)."""
+    if form == "text":
+        click.echo(f"hash {showcase.run(seed, click.echo)}")
+        return
+    lines: list[str] = []
+    digest = showcase.run(seed, lines.append)
+    shown = [event for event in sequence.events(lines) if begin <= event.at <= end]
+    click.echo(
+        sequence.table(shown) if form == "csv" else sequence.drawing(shown, f"seed {seed}, hash {digest}"), nl=False
+    )
 
 
 @main.command("swarm")
