@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 LINE = re.compile(r"\s*([0-9.]+)\s+(\S+)\s*(.*)")
 PACKET = re.compile(r"(\S+) > (\S+) (\S+) (\d+)$")
+DELIVERY = re.compile(r"(\S+) > (\S+) (.*)")
 
 
 class Event(NamedTuple):
@@ -45,8 +46,11 @@ def events(lines: Iterable[str]) -> list[Event]:
         if match:
             at, kind, text = float(match[1]), match[2], match[3]
             packet = PACKET.match(text) if kind == "packet" else None
+            delivery = DELIVERY.match(text) if kind == "deliver" else None
             if packet:
                 found.append(Event(at, kind, "", packet[1], packet[2], packet[3], int(packet[4])))
+            elif delivery:
+                found.append(Event(at, kind, delivery[2], text=f"{delivery[3]} from {delivery[1]}"))
             else:
                 node, _, rest = text.partition(" ")
                 found.append(Event(at, kind, node, text=rest))
