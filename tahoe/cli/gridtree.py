@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import click
 
-from tahoe.cli.gateway import BLOCK, Gateway
+from tahoe.cli.gateway import BLOCK, Gateway, GatewayError
 from tahoe.cli.locations import Location
 from tahoe.cli.names import grid_name, shown
 from tahoe.cli.nodes import FILE, MTIME, Node, ask, look, set_children
@@ -28,6 +28,7 @@ SMALL: Final = 1 << 20
 """Bytes of a file that is read whole, so that its upload can use a connection that is open already."""
 
 CREATED: Final = 201
+TRIES: Final = 3
 
 
 class GridFile:
@@ -164,8 +165,15 @@ class GridTarget:
         return lambda: self._link(links)
 
     def _link(self, links: dict[str, Any]) -> None:
+        """Link files; of two copies that change one name at the same moment the later one has the last word."""
         try:
-            set_children(self._gateway, self._location, links, "only-files")
+            for last in (False,) * (TRIES - 1) + (True,):
+                try:
+                    set_children(self._gateway, self._location, links, "only-files")
+                    break
+                except GatewayError as error:
+                    if last or error.kind != "Conflict":
+                        raise
         except click.ClickException as error:
             names = ", ".join(map(shown, list(links)[:3])) + (", ..." if len(links) > 3 else "")
             raise click.ClickException(f"{error.message} ({len(links)} not linked: {names})") from error

@@ -8,8 +8,11 @@ import unicodedata
 
 import pytest
 
+from tahoe.actors.directories import Directories
+from tahoe.cli import gridtree
 from tahoe.cli.gateway import Gateway
 from tahoe.codec.capability import Literal
+from tahoe.errors import Conflict
 from tests.cli.shell import Shell, local_tree
 
 LARGE = b"0123456789abcdef" * 4096
@@ -171,6 +174,26 @@ def test_a_grid_that_is_out_of_reach_ends_the_copy_soon(shell):
     outcome = shell("cp", "-r", "many/.", ":many")
     assert outcome.status == 1
     assert len(outcome.err.split("\n")) < 100
+
+
+def test_of_two_copies_that_fight_over_one_name_the_later_has_the_last_word(shell, monkeypatch):
+    shell.file("note", LARGE)
+    shell.ok("mkdir", "box")
+    edit, refused = Directories._edit, []
+
+    async def late(self, slot, operation):
+        if len(refused) < 2:
+            refused.append(operation)
+            raise Conflict("somebody else has just changed it")
+        await edit(self, slot, operation)
+
+    monkeypatch.setattr(Directories, "_edit", late)
+    shell.ok("cp", "note", ":box")
+    assert len(refused) == 2
+    assert shell("get", "box/note").out == LARGE
+    refused.clear()
+    monkeypatch.setattr(gridtree, "TRIES", 2)
+    assert "1 not linked: note" in shell.fails("cp", "note", ":box")
 
 
 # --- mv ----------------------------------------------------------------------------------------------------

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import stat
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tahoe.cli.aliases import Aliases
 from tahoe.cli.locations import Locations, is_in_grid
 from tahoe.errors import BadConfiguration
+from tahoe.web.places import parse_place, place_of
 
 DIRECTORY = "URI:DIR3:" + "a" * 52
 
@@ -94,3 +98,13 @@ def test_a_line_without_sense_is_named_and_not_shown(node):
     with pytest.raises(BadConfiguration, match="line 2") as caught:
         Aliases(node).load()
     assert "secret" not in str(caught.value)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1), max_size=5))
+def test_every_name_reaches_the_gateway_as_it_is(names):
+    location = Locations(Path("/nowhere")).find("global:" + "/".join(names))
+    assert location.names == tuple(names)
+    raw = location.request(t="json").encode("ascii")
+    place = place_of({"raw_path": raw, "path": raw.decode()})
+    assert (place.start, place.path) == ("global", tuple(names))
+    assert parse_place(location.plain) == place
