@@ -45,5 +45,5 @@ def test_the_example_of_the_laboratory_runs():
 
 def test_the_table_of_commands_has_every_one_and_no_other():
     table = README.split("## Commands")[1].split("Every command has")[0]
-    named = set(re.findall(r"`(?:tahoe )?([a-z-]+)", table))
-    assert set(COMMANDS) - {"unlink"} == named
+    named = set(re.findall(r"`(?:tahoe )?([a-z][a-z-]+)", table))
+    assert set(COMMANDS) - {"unlink"} == named - {"make"}
