@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):/usr/sbin:$(PATH)
 
-.PHONY: demo grid test check screenshots bench large swarm setup system format clean help
+.PHONY: demo grid test check screenshots bench large swarm years setup system format clean help
 
 help:
 	@echo "make demo    a whole grid comes up, a file goes in, seven of ten servers die, the file comes back (KEEP=1 leaves it up)"
@@ -15,6 +15,7 @@ help:
 	@echo "make screenshots  the pages of a grid as the README shows them, into docs/figures"
 	@echo "make bench   the benchmark table (RIVAL=1: against Tahoe-LAFS in the same run)"
 	@echo "make large   a file of many GB in and out, and every process's peak memory (MEGABYTES=5000)"
+	@echo "make years   ten simulated years of fifty servers, with and without a caretaker (YEARS='--seed 2')"
 	@echo "make swarm   a long campaign of seeded simulations (SEEDS=0-1999)"
 
 $(STAMP): pyproject.toml
@@ -55,6 +56,9 @@ large: setup system
 
 swarm: setup
 	$(BIN)/python -m tahoe.sim swarm --seeds $(or $(SEEDS),0-1999) --workers $(or $(WORKERS),2)
+
+years: setup
+	$(BIN)/python -m tests.sim.long_years $(YEARS)
 
 format: setup
 	$(BIN)/ruff check --fix .

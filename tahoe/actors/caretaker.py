@@ -80,6 +80,7 @@ class Caretaker(Actor):
         self.on_change: Callable[[CareReport], None] = nobody
         self._state = ""
         self._busy = False
+        self._told = -DAY
 
     async def start(self) -> None:
         """Read what is known, and begin."""
@@ -179,14 +180,17 @@ class Caretaker(Actor):
             return
         self._busy = True
         try:
-            await self._round(everything=everything)
+            worked = await self._round(everything=everything)
         except TahoeError as error:
             self.work.tidings.complain(f"a round was broken off: {error}")
+            worked = True
         finally:
             self._busy = False
-        self._tell()
+        if worked or self.ctx.now() - self._told >= DAY:
+            self._tell()
 
-    async def _round(self, *, everything: bool) -> None:
+    async def _round(self, *, everything: bool) -> bool:
+        """Do what is due; whether anything was."""
         self.work.meet()
         if self._terms.own_roots:
             await self._adopt_own_roots()
@@ -199,6 +203,7 @@ class Caretaker(Actor):
         self.care.forget_unreached(self.ctx.wall_time() - FORGET_AFTER)
         self.care.worked = self.ctx.wall_time()
         await self.care.save()
+        return bool(due)
 
     async def _treat(self, records: Sequence[Record]) -> None:
         await self.work.look(records)
@@ -271,6 +276,7 @@ class Caretaker(Actor):
 
     def _tell(self) -> None:
         """Tell whoever wants to hear, when things have changed."""
+        self._told = self.ctx.now()
         report = self.report()
         if report.state.value != self._state:
             self._state = report.state.value

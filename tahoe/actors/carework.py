@@ -225,7 +225,11 @@ class CareWork:
             return
         chosen = self._ctx.rng.sample(places, min(count, len(places)))
         await self._pose(chosen)
-        suspects = [place for place in places if self._care.trust.is_suspect(place[1]) and place not in chosen]
+        suspects = [
+            (record, node, number)
+            for record, node, number in places
+            if self._care.trust.is_suspect(node) and (node, number) not in record.flaws
+        ]
         if suspects and self._is_left():
             await self._pose(self._ctx.rng.sample(suspects, min(5, len(suspects))))
 
@@ -257,8 +261,9 @@ class CareWork:
         if not reply.answered:
             return
         self.tidings.counts["challenged"] += 1
-        self._care.trust.learn(node, passed=not flaw)
         place = (node, number)
+        if not flaw or place not in record.flaws:  # what is known to be bad is no further lie
+            self._care.trust.learn(node, passed=not flaw)
         if flaw:
             self.tidings.counts["lies"] += 1
             self.tidings.complain(f"share {number} on {self._label(node)}: {flaw}")
@@ -380,14 +385,14 @@ class CareWork:
         standing = self.standing()
         sites = [site for site in self._desk.servers() if site.node in standing.present]
         sites = [site for site in sites if site.node not in standing.distrusted]
-        load = self._load()
+        count = len(self._desk.servers()) - len(self._care.gone)
+        wanting = [record for record in records if self._may_move(record, count, standing)]
+        load = self._load() if wanting else {}
         moves = 0
-        for record in records:
+        for record in wanting:
             if moves >= MOVES_IN_ROUND or not self._is_left():
                 return
-            if not isinstance(record.target, ImmutableVerify) or not self._may_move(record, len(sites), standing):
-                continue
-            record.sites = len(sites)
+            record.sites = count
             self._care.touch(record)
             order = permuted(sites, record.target.storage_index)
             takers = Takers(order, standing.leaving, load)
@@ -397,7 +402,9 @@ class CareWork:
                 await self._carry(record, move.number, move.source, move.target, farewell=move.reason != SPREAD)
 
     def _may_move(self, record: Record, sites: int, standing: Standing) -> bool:
-        """Whether anything has changed since it was last thought of."""
+        """Whether anything has changed since it was last thought of; slots stay with the homes that their writer chose."""
+        if not isinstance(record.target, ImmutableVerify):
+            return False
         homes = [node for nodes in record.homes.values() for node in nodes]
         return sites != record.sites or any(node in standing.leaving for node in homes)
 

@@ -1,0 +1,41 @@
+"""Years of a friendnet: what has enough living shares is never lost with a caretaker, and is without one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tahoe.sim.years import DAY, YEAR, Misfortune, Years, YearsPlan, draw_events, live
+
+SHORT = YearsPlan(1, servers=14, files=30, directories=4, years=1.25)
+
+
+def test_the_misfortunes_of_a_life_follow_from_its_seed_and_from_nothing_else():
+    assert draw_events(SHORT) == draw_events(replace(SHORT, care=None))
+    assert draw_events(SHORT) != draw_events(replace(SHORT, seed=2))
+    kinds = {event.kind for event in draw_events(YearsPlan(1))}
+    assert kinds == {"down", "up", "death", "replaced", "rot", "lie"}
+
+
+def test_with_a_caretaker_nothing_is_lost():
+    years = Years(SHORT)
+    outcome = years.run()
+    assert outcome.lost == 0
+    assert outcome.unreadable == 0
+    assert outcome.distrusted == ["server-0"]
+    assert min(month.fewest for month in outcome.months) > 3
+    assert outcome.months[-1].mean > 9
+    for file in years.files[:3]:
+        assert len(years.grid.download(str(file))) == SHORT.file_size
+
+
+def test_without_one_the_same_misfortunes_lose_files():
+    outcome = live(replace(SHORT, care=None))
+    assert outcome.lost > 0
+
+
+def test_an_outage_of_a_third_of_the_servers_starts_no_storm():
+    never = 1e6 * YEAR
+    misfortune = Misfortune(never, 1.0, never, 1.0, never, outages=40 * DAY, liar=0.0, flapping=0.0)
+    outcome = live(replace(SHORT, years=0.5, misfortune=misfortune))
+    assert outcome.tidings["checked"] > 500
+    assert "repairs" not in outcome.tidings
