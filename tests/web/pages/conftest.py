@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tahoe.net.logs import NodeLog
 from tahoe.web.app import Gateway
@@ -120,6 +120,7 @@ def site(tmp_path_factory) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
+    expect.set_options(timeout=15_000)
     with sync_playwright() as driver:
         yield driver
 
@@ -154,7 +155,7 @@ class Profile:
 def profile_of(browser: Browser, site: Site, window: str = "light", **more: object) -> Iterator[Profile]:
     """Open a profile and let it in; when it ends, it must have asked nobody else, and complained of nothing."""
     context = browser.new_context(**WINDOWS[window], accept_downloads=True, **more)
-    context.set_default_timeout(8_000)
+    context.set_default_timeout(20_000)
     profile = Profile(context, site)
     context.on("request", lambda request: profile.asked.append(request.url))
     context.on("weberror", lambda error: profile.complaints.append(str(error.error)))
