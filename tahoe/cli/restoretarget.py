@@ -45,6 +45,7 @@ class Target:
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self._path = path
         self._overwrite = overwrite
+        self._umask = _umask()
 
     def make_root(self) -> bool:
         """Make the target; whether it is to be settled in the end, as one that was there is not."""
@@ -77,7 +78,7 @@ class Target:
         """Give a directory its times and mode."""
         with self._open(steps) as directory:
             mode = _mode(metadata)
-            os.fchmod(directory, PERMISSIONS & ~_umask() if mode is None else mode)
+            os.fchmod(directory, PERMISSIONS & ~self._umask if mode is None else mode)
             _set_time(directory, metadata)
 
     def write(
@@ -137,7 +138,7 @@ class Target:
         with open(handle, "wb") as file:  # noqa: PTH123  # of a descriptor
             fill(file)
             file.flush()
-            os.fchmod(handle, 0o666 & ~_umask() if mode is None else mode)
+            os.fchmod(handle, 0o666 & ~self._umask if mode is None else mode)
             _set_time(handle, metadata)
 
     @contextmanager
@@ -209,7 +210,7 @@ def _set_time(handle: int, metadata: Mapping[str, Any]) -> None:
 
 
 def _umask() -> int:
-    """The process's; it can only be read by setting it."""
+    """The process's; it can only be read by setting it, so not when other threads make files."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

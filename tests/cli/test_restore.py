@@ -260,6 +260,20 @@ def test_bits_that_lend_power_to_others_are_not_brought_back(restorer):
     assert stat.S_IMODE((restorer.target / "file").stat().st_mode) == 0o755
 
 
+def test_without_a_mode_files_and_directories_get_those_of_new_ones(restorer):
+    inner = ["dirnode", {"ro_uri": restorer.directory({}), "metadata": {}}]
+    cap = restorer.directory(
+        {f"{kind}-{number}": each for number in range(20) for kind, each in (("d", inner), ("f", restorer.file(b"x")))}
+    )
+    before = os.umask(0o027)
+    try:
+        restorer(cap)
+    finally:
+        assert os.umask(before) == 0o027
+    modes = {path.name[0]: stat.S_IMODE(path.stat().st_mode) for path in restorer.target.iterdir()}
+    assert modes == {"d": 0o750, "f": 0o640}
+
+
 def test_times_that_other_programs_wrote_are_understood(restorer):
     cap = restorer.directory({"file": restorer.file(b"x", mtime=1_500_000_000.5)})
     restorer(cap)
