@@ -27,7 +27,7 @@ from tahoe.actors.slotchecking import SlotFindings
 from tahoe.actors.slotrepairing import mend_slot
 from tahoe.actors.terms import ignore_progress
 from tahoe.codec.capability import ImmutableVerify, SlotVerify
-from tahoe.errors import TahoeError
+from tahoe.errors import Refused, TahoeError, Unanswered
 from tahoe.policy.allowance import Allowance
 from tahoe.policy.care import SURVIVAL, CareRules, Safety, Standing, standing_of
 from tahoe.policy.order import permuted
@@ -253,26 +253,34 @@ class CareWork:
 
         replies = await do_each(self._desk, challenges, ask)
         for (record, node, number), reply in zip(known, replies, strict=True):
-            self._judge(record, node, number, reply)
+            if reply.answered:
+                await self._judge(record, node, number, reply)
 
-    def _judge(self, record: Record, node: NodeId, number: int, reply: Reply) -> None:
-        flaw = reply.flaw
+    async def _judge(self, record: Record, node: NodeId, number: int, reply: Reply) -> None:
+        """Believe the server less, or more. One that finds its own share corrupt when it is asked to look is honest."""
+        place, is_known = (node, number), (node, number) in record.flaws
         self._spend(reply.size + 2000, 1)
-        if not reply.answered:
-            return
         self.tidings.counts["challenged"] += 1
-        place = (node, number)
-        if not flaw or place not in record.flaws:  # what is known to be bad is no further lie
-            self._care.trust.learn(node, passed=not flaw)
-        if flaw:
-            self.tidings.counts["lies"] += 1
-            self.tidings.complain(f"share {number} on {self._label(node)}: {flaw}")
-            if place not in record.flaws:
-                record.flaws = [*record.flaws, place]
-            self._ctx.tell(self._desk.sites()[node].address, AdviseCorrupt(record.target.storage_index, number, flaw))
-        elif place in record.flaws:
+        if not reply.flaw:
+            self._care.trust.learn(node, passed=True)
             record.flaws = [each for each in record.flaws if each != place]
+        elif not is_known:
+            is_honest = await self._admits(record, node, number, reply.flaw)
+            self.tidings.counts["rot" if is_honest else "lies"] += 1
+            self.tidings.complain(f"share {number} on {self._label(node)}: {reply.flaw}")
+            record.flaws = [*record.flaws, place]
+            if not is_honest:
+                self._care.trust.learn(node, passed=False)
         self._care.touch(record)
+
+    async def _admits(self, record: Record, node: NodeId, number: int, flaw: str) -> bool:
+        """Whether a server, asked to look at its share, finds it corrupt, too."""
+        advice = AdviseCorrupt(record.target.storage_index, number, flaw)
+        address, patience = self._desk.sites()[node].address, self._desk.terms().room.habits.patience
+        try:
+            return (await self._ctx.ask(address, advice, timeout=patience)).found_corrupt
+        except (Refused, Unanswered):
+            return False
 
     def _label(self, node: NodeId) -> str:
         site = self._desk.sites().get(node)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from tahoe.sim.years import DAY, YEAR, Misfortune, Years, YearsPlan, draw_events, live
 
-SHORT = YearsPlan(1, servers=14, files=30, directories=4, years=1.25)
+HARSH = Misfortune(life=1.1 * YEAR, rot=20 * DAY, liar=0.3 * YEAR, flapping=0.2 * YEAR)
+SHORT = YearsPlan(1, servers=14, files=30, directories=4, years=1.0, misfortune=HARSH)
 
 
 def test_the_misfortunes_of_a_life_follow_from_its_seed_and_from_nothing_else():
