@@ -55,9 +55,11 @@ def wanted_format(call: Call) -> str | None:
     """
     text = call.query.get("format", "").upper()
     if not text:
-        return None
+        return "SLOT" if call.flag("mutable") else None
     if text not in FORMATS:
-        raise WebError(400, "format is CHK (immutable, the default) or SLOT (mutable)")
+        raise WebError(
+            400, "format is CHK (immutable, the default) or SLOT (mutable; grids of RSA kinds say SDMF or MDMF)"
+        )
     return text
 
 

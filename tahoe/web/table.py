@@ -19,6 +19,7 @@ _OPEN, _CAP, _NODE = Authority.NONE, Authority.CAPABILITY, Authority.NODE
 
 
 FORMAT: Final = Parameter("format", "immutable (CHK) or a new mutable slot", ("CHK", "SLOT"))
+MUTABLE: Final = Parameter("mutable", "the same as format=SLOT", ("true", "false"))
 CONVERGENCE: Final = Parameter("convergence", "none: a random key, so that equal files differ", ("node", "none"))
 ENCODING: Final = Parameter("encoding", "needed/happy/total shares, such as 3/7/10; without it, the grid's")
 REPLACE: Final = Parameter("replace", "what of the same name may be replaced", ("true", "false", "only-files"))
@@ -41,6 +42,9 @@ BACK: Final = Parameter("back", "it is not gone after all", ("true", "false"))
 VERIFY: Final = Parameter("verify", "look at every byte of every share", ("true", "false"))
 ADD_LEASE: Final = Parameter("add-lease", "add this node's lease to what is found, or renew it", ("true", "false"))
 ASK_VDRIVES: Final = Parameter("refresh", "ask the vdrives first", ("true", "false"))
+
+HOW: Final = (FORMAT, MUTABLE, CONVERGENCE, ENCODING)
+"""How a file is to be kept."""
 
 TABLE: Final[tuple[Row, ...]] = (
     # reading
@@ -66,33 +70,15 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("DELETE", "/jobs/{job}", "", kinds.cancel_job, _NODE),
     Row("GET", PLACE, "zip", zips.zip_directory, _CAP, gives=Gives.ZIP),
     # writing files
-    Row(
-        "PUT", "/uri", "", files.put_unlinked, _NODE, (FORMAT, CONVERGENCE, ENCODING), Takes.CONTENTS, gives=Gives.KEPT
-    ),
-    Row(
-        "PUT",
-        PLACE,
-        "",
-        files.put,
-        _NODE,
-        (FORMAT, OFFSET, REPLACE, CONVERGENCE, ENCODING),
-        Takes.CONTENTS,
-        gives=Gives.KEPT,
-    ),
+    Row("PUT", "/uri", "", files.put_unlinked, _NODE, HOW, Takes.CONTENTS, gives=Gives.KEPT),
+    Row("PUT", PLACE, "", files.put, _NODE, (*HOW, OFFSET, REPLACE), Takes.CONTENTS, gives=Gives.KEPT),
     Row("PUT", PLACE, "uri", files.attach, _NODE, (REPLACE,), Takes.CAPABILITY, gives=Gives.KEPT),
-    Row("POST", "/uri", "upload", forms.upload_unlinked, _NODE, (FORMAT, CONVERGENCE), Takes.FORM, gives=Gives.NEW),
-    Row(
-        "POST",
-        PLACE,
-        "upload",
-        forms.upload,
-        _NODE,
-        (NAME, FORMAT, REPLACE, CONVERGENCE),
-        Takes.FORM,
-        gives=Gives.STORED,
-    ),
+    Row("POST", "/uri", "upload", forms.upload_unlinked, _NODE, HOW, Takes.FORM, gives=Gives.NEW),
+    Row("POST", PLACE, "upload", forms.upload, _NODE, (*HOW, NAME, REPLACE), Takes.FORM, gives=Gives.STORED),
     # directories
     Row("POST", "/uri", "mkdir", directories.mkdir_unlinked, _NODE, gives=Gives.NEW),
+    Row("PUT", "/uri", "mkdir", directories.mkdir_unlinked, _NODE, gives=Gives.NEW),
+    Row("PUT", PLACE, "mkdir", directories.mkdir, _NODE, (NAME,), gives=Gives.KEPT),
     Row(
         "POST",
         "/uri",

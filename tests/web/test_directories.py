@@ -197,6 +197,14 @@ def test_making_a_directory_that_is_there_gives_it(drive, top):
     assert drive.request("POST", child(top, "file") + "?t=mkdir").status == 409
 
 
+def test_users_of_other_grids_find_their_way(drive, top):
+    assert drive.ask("PUT", "/uri?t=mkdir", b"", 201).startswith("URI:DIR3:")
+    assert drive.ask("PUT", child(top, "made") + "?t=mkdir", b"", 201).startswith("URI:DIR3:")
+    assert drive.ask("PUT", child(top, "slot") + "?mutable=true", FILE, 201).startswith("URI:SLOT:")
+    assert drive.ask("PUT", child(top, "file") + "?mutable=false", FILE, 201).startswith("URI:CHK:")
+    assert "SLOT" in drive.ask("PUT", child(top, "file") + "?format=MDMF", FILE, 400)
+
+
 def test_directories_are_made_with_children(drive, top):
     file = drive.ask("PUT", "/uri", FILE, 201)
     children = json.dumps({"one": ["filenode", {"ro_uri": file, "metadata": {"mine": 1}}]})

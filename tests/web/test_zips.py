@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tahoe.web import zips
 from tahoe.web.zips import safe_name
 
 FILE = b"contents " * 100
@@ -90,6 +91,17 @@ def test_a_file_that_is_lost_breaks_the_zip_off(drive, top):
     assert not answer.endswith(b"0\r\n\r\n")
     with pytest.raises(zipfile.BadZipFile):
         zipfile.ZipFile(io.BytesIO(answer.partition(b"\r\n\r\n")[2]))
+
+
+def test_a_tree_that_multiplies_itself_ends(drive, top, monkeypatch):
+    monkeypatch.setattr(zips, "MOST_ENTRIES", 100)
+    below = drive.ask("PUT", "/uri", FILE, 201)
+    for _ in range(10):
+        twice = {name: ["filenode", {"ro_uri": below}] for name in ("a", "b")}
+        below = drive.ask("POST", "/uri?t=mkdir-with-children", json.dumps(twice), 201)
+    answer = drive.raw(f"GET /uri/{below}?t=zip HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    assert not answer.endswith(b"0\r\n\r\n")
+    assert len(answer) < 100 * (len(FILE) + 500)
 
 
 def test_a_zip_of_a_file_is_refused(drive, top):
