@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tahoe.sim import sequence, showcase, speed, swarm
-from tahoe.sim.faults import load_schedule, save_schedule
-from tahoe.sim.plan import draw
+from tahoe.sim.plan import case_of, load_case, save_case
+from tahoe.sim.shrink import shrink
 
 
 @click.group()
@@ -38,40 +39,62 @@ def trace(seed: int, form: str, begin: float, end: float) -> None:
 @main.command("swarm")
 @click.option("--seeds", default="0-199", show_default=True, help="One seed, or first-last.")
 @click.option("--workers", default=1, show_default=True, help="Processes.")
+@click.option("--stop", is_flag=True, help="Stop at the first seed that fails.")
+@click.option("--case", type=click.Path(exists=True, path_type=Path), help="Replay this case instead.")
 @click.option(
-    "--faults", type=click.Path(exists=True, path_type=Path), help="Replay this schedule instead of the seed's."
+    "--save-case", type=click.Path(path_type=Path), help="Write work and faults of the first seed to this file."
 )
 @click.option(
-    "--save-faults", type=click.Path(path_type=Path), help="Write the schedule of the first seed to this file."
+    "--shrink", "shrunk", type=click.Path(path_type=Path), help="Cut the first failure down, into this folder."
 )
-def hunt(seeds: str, workers: int, faults: Path | None, save_faults: Path | None) -> None:
-    """Run a random world, workload and faults for every seed; fail with the command that replays a failure."""
-    first, _, last = seeds.partition("-")
+def hunt(**options: Any) -> None:
+    """Run a random world, work and faults for every seed; fail with the command that replays a failure."""
+    first, _, last = options["seeds"].partition("-")
     numbers = range(int(first), int(last or first) + 1)
-    if save_faults is not None:
-        save_schedule(draw(numbers[0]).faults, save_faults)
-    schedule = load_schedule(faults) if faults is not None else None
-    if workers > 1:
-        with ProcessPoolExecutor(workers) as pool:
-            failed = _report(pool.map(swarm.attempt, numbers, [schedule] * len(numbers), chunksize=4))
+    if options["save_case"] is not None:
+        save_case(case_of(numbers[0]), options["save_case"])
+    if options["case"] is not None:
+        case = load_case(options["case"])
+        failed = _report([swarm.attempt(case.seed, case.faults, case.jobs)])
+    elif options["workers"] > 1:
+        with ProcessPoolExecutor(options["workers"]) as pool:
+            failed = _report(pool.map(swarm.attempt, numbers, chunksize=4), stop=options["stop"])
+            pool.shutdown(cancel_futures=True)
     else:
-        failed = _report(swarm.attempt(number, schedule) for number in numbers)
+        failed = _report(map(swarm.attempt, numbers), stop=options["stop"])
+    if failed and options["shrunk"] is not None:
+        _shrink(failed[0], options["shrunk"])
     if failed:
         raise SystemExit(1)
 
 
-def _report(verdicts: swarm.Verdicts) -> bool:
-    """Print what came of each seed as it comes; True if any failed."""
+def _report(verdicts: swarm.Verdicts, *, stop: bool = False) -> list[int]:
+    """Print what came of each seed as it comes; return those that failed."""
     total = swarm.Verdict(0)
-    failed = False
+    failed = []
     for verdict in verdicts:
+        total = total + verdict
         if verdict.failure:
-            failed = True
+            failed.append(verdict.seed)
             click.echo(f"seed {verdict.seed} FAILED: {verdict.failure}")
             click.echo(f"    replay: python -m tahoe.sim swarm --seeds {verdict.seed}")
-        total = total + verdict
+            if stop:
+                break
     click.echo(total.summary())
+    click.echo(f"met: {total.met()}")
     return failed
+
+
+def _shrink(seed: int, folder: Path) -> None:
+    """Write the smallest case that fails, and the chart of its end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    case = shrink(case_of(seed), lambda case: bool(swarm.attempt(case.seed, case.faults, case.jobs).failure))
+    path = folder / f"seed-{seed}.json"
+    save_case(case, path)
+    picture = path.with_suffix(".svg")
+    picture.write_text(swarm.charted(case))
+    click.echo(f"    {len(case.faults)} faults and {len(case.jobs)} pieces of work still fail, drawn in {picture}")
+    click.echo(f"    replay: python -m tahoe.sim swarm --case {path}")
 
 
 @main.command("speed")

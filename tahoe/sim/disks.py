@@ -102,7 +102,7 @@ class VolatilePlatter:
 
     def rot_slot(self, chance: Random) -> None:
         """Flip a bit somewhere in a container."""
-        found = sorted(_files_below(self._filesystem, SLOT_FOLDER))
+        found = sorted(_containers(self._filesystem))
         if not found:
             return
         path = chance.choice(found)
@@ -116,18 +116,19 @@ class VolatilePlatter:
 SLOT_FOLDER = "slots"
 
 
-def _files_below(filesystem: VolatileFileSystem, folder: str) -> Iterator[str]:
-    """Containers of slots: files with a number for a name."""
+def _containers(filesystem: VolatileFileSystem) -> Iterator[str]:
+    """Containers of slots: ``slots/XX/INDEX/n``."""
+    for prefix in _names_in(filesystem, SLOT_FOLDER):
+        for index in _names_in(filesystem, f"{SLOT_FOLDER}/{prefix}"):
+            folder = f"{SLOT_FOLDER}/{prefix}/{index}"
+            yield from (f"{folder}/{name}" for name in _names_in(filesystem, folder) if name.isdigit())
+
+
+def _names_in(filesystem: VolatileFileSystem, folder: str) -> list[str]:
     try:
-        names = filesystem.listdir(folder)
+        return filesystem.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
-        return
-    for name in names:
-        path = f"{folder}/{name}"
-        if name.isdigit():
-            yield path
-        elif name not in {"log", "incoming"}:
-            yield from _files_below(filesystem, path)
+        return []
 
 
 class Mounted:
@@ -159,20 +160,27 @@ class Disk:
         self._faults: dict[int, Schedule] = {}
         self._count = 0
         self._sound: ShareStore | None = None
+        self._slots: SlotStore | None = None
         self._mounted: Mounted | None = None
 
     def mount(self) -> Stores:
         """The stores of a new incarnation; faults (of shares, not of slots) stay where they are."""
-        self._sound, slots = self.platter.open()
+        self._sound, self._slots = self.platter.open()
         self._mounted = Mounted()
         self._spoil()
-        return Stores(self.store, slots)
+        return Stores(self.store, self._slots)
 
     @property
     def store(self) -> ShareStore:
         """The store as the present incarnation has it, faults included."""
         assert self._mounted is not None, "nothing was ever booted on this disk"
         return cast("ShareStore", self._mounted)
+
+    @property
+    def slots(self) -> SlotStore:
+        """The slots as the present incarnation has them."""
+        assert self._slots is not None, "nothing was ever booted on this disk"
+        return self._slots
 
     def honest(self, storage_index: bytes) -> dict[int, ShareFacts]:
         """The shares of an index that are sound and read as they were written, whatever faults there are."""

@@ -17,9 +17,9 @@ class Weight(NamedTuple):
     content: int
 
 
-def weigh(root: Any, owner: Any) -> Weight:
-    """Weigh everything that can be reached from an object other than through its owner, code aside."""
-    seen = {id(root), id(owner)}
+def weigh(root: Any, *owners: Any) -> Weight:
+    """Weigh everything that can be reached from an object other than through its owners, code aside."""
+    seen = {id(root), *map(id, owners)}
     waiting = [root]
     content = 0
     while waiting:

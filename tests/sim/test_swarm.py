@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from click.testing import CliRunner
 
+from tahoe.actors.directories import Directories
 from tahoe.errors import NoSpace
 from tahoe.sim import swarm
 from tahoe.sim.__main__ import main
+from tahoe.sim.chores import Append, Link, List, Move, Overwrite, ReadSlots, StoreFile, Unlink
+from tahoe.sim.faults import Crash, Scheduled, Weather
 from tahoe.sim.grid import SimGrid
-from tahoe.sim.plan import CALM_AT, draw
-from tahoe.sim.swarm import Trial, attempt
+from tahoe.sim.lies import ALL_LIES
+from tahoe.sim.plan import CALM_AT, Case, draw, load_case, save_case
+from tahoe.sim.shrink import shrink
+from tahoe.sim.storm import KINDS
+from tahoe.sim.swarm import Trial, Violation, attempt
+
+FILES = (StoreFile(0, 0.1, 1, 3000, 1, convergent=True),)
+EDITS = (Link(0, 0.1, 1, 0, "a", only_new=True), List(0, 9.0, 2, 0))
+WRITES = (Overwrite(0, 0.1, 1, 100), Append(0, 0.2, 2), ReadSlots(0, 9.0, 3))
+SEED = 3
+
+
+def trial(jobs, faults=()) -> Trial:
+    return Trial(draw(SEED), faults, jobs)
 
 
 def test_the_first_seeds_pass():
     total = swarm.Verdict(0)
-    for seed in range(15):
+    for seed in range(20):
         verdict = attempt(seed)
         assert not verdict.failure, f"python -m tahoe.sim swarm --seeds {seed}: {verdict.failure}"
         total = total + verdict
-    assert total.stored > 30
-    assert total.fetched > 60
-    assert total.faults > 50
+    assert total.chores > 200
+    assert total.faults > 100
+    for state in ("NoSuchChild", "ChildExists", "blocked", "file fetched", "visited"):
+        assert total.sometimes[state], f"{state} was never met"
 
 
 def test_a_seed_is_one_plan_and_one_run():
@@ -34,12 +52,27 @@ def test_all_faults_are_over_when_the_calm_begins():
         assert all(entry.at < CALM_AT for entry in draw(seed).faults)
 
 
+def test_every_kind_of_fault_and_of_lie_and_of_work_is_drawn_by_some_seed():
+    plans = [draw(seed) for seed in range(200)]
+    faults = {type(entry.fault).__name__ for plan in plans for entry in plan.faults}
+    lies = {entry.fault.lie for plan in plans for entry in plan.faults if hasattr(entry.fault, "lie")}
+    work = {type(job).__name__ for plan in plans for job in plan.jobs}
+    assert len(faults) == 12
+    assert lies == set(ALL_LIES)
+    assert len(work) == 12
+    assert len(KINDS) == 16 + len(ALL_LIES)
+
+
+# --- the oracles can bark ---------------------------------------------------------------------------------------
+
+
 def test_wrong_bytes_are_a_violation(monkeypatch):
     async def liar(self, capability, client=0, offset=0, length=None):
         return b"something else"
 
     monkeypatch.setattr(SimGrid, "fetch", liar)
-    assert "wrong bytes" in attempt(3).failure
+    with pytest.raises(Violation, match="wrong bytes"):
+        trial(FILES).run()
 
 
 def test_a_file_that_does_not_come_back_is_a_violation(monkeypatch):
@@ -52,26 +85,59 @@ def test_a_file_that_does_not_come_back_is_a_violation(monkeypatch):
         return found
 
     monkeypatch.setattr(SimGrid, "fetch", forgetful)
-    assert "can't be read" in attempt(3).failure
+    with pytest.raises(Violation, match="can't be read"):
+        trial(FILES).run()
 
 
 def test_a_lost_acknowledged_share_is_a_violation():
-    trial = Trial(draw(3), schedule=())
-    calm = trial._calm
+    run = trial(FILES)
+    settle = run._calm
 
     def lose_everything():
-        calm()
-        for name in trial.grid.fleet.disks:
-            trial.grid.restart(name, empty_disk=True)
+        settle()
+        run.plan = replace(run.plan, jobs=())
+        for name in run.grid.fleet.disks:
+            run.grid.restart(name, empty_disk=True)
+        run._work_again = lambda: None
 
-    trial._calm = lose_everything
-    with pytest.raises(swarm.Violation, match="is gone from"):
-        trial.run()
+    run._calm = lose_everything
+    with pytest.raises(Violation, match="is gone from"):
+        run.run()
+
+
+def test_an_acknowledged_edit_that_is_not_there_is_a_violation(monkeypatch):
+    async def idle(self, directory, children, replace=None):
+        return
+
+    run = trial(EDITS)
+    run._work_again = lambda: None
+    monkeypatch.setattr(Directories, "set_children", idle)
+    with pytest.raises(Violation, match="can't be true together"):
+        run.run()
+
+
+def test_an_edit_that_was_refused_and_is_there_is_a_violation(monkeypatch):
+    true_unlink = Directories.unlink
+
+    async def lying(self, directory, name):
+        await true_unlink(self, directory, name)
+        raise NoSpace("refused, it says")
+
+    monkeypatch.setattr(Directories, "unlink", lying)
+    with pytest.raises(Violation, match="can't be true together"):
+        trial((*EDITS, Unlink(0, 4.0, 3, 0, "a"), List(0, 12.0, 4, 0))).run()
+
+
+def test_a_slot_that_its_owner_did_not_sign_is_a_violation(monkeypatch):
+    run = trial(WRITES)
+    monkeypatch.setattr("tahoe.codec.slot._verified", lambda *_: False)
+    with pytest.raises(Exception, match=r"sign|enough|share"):
+        run.run()
 
 
 def test_a_story_that_never_ends_is_a_violation():
-    trial = Trial(draw(3), schedule=())
-    calm = trial._calm
+    run = trial(())
+    calm = run._calm
 
     async def endless(ctx):
         while True:
@@ -79,31 +145,52 @@ def test_a_story_that_never_ends_is_a_violation():
 
     def leak():
         calm()
-        node = trial.grid.clients[0]
-        for _ in range(swarm.MOST_STORIES):
-            trial.grid.world.spawn(endless(node.running.context("client")), node.running.life)
+        node = run.grid.clients[0]
+        for _ in range(5):
+            run.grid.world.spawn(endless(node.running.context("client")), node.running.life)
 
-    trial._calm = leak
-    with pytest.raises(swarm.Violation, match="stories under way"):
-        trial.run()
+    run._calm = leak
+    with pytest.raises(Violation, match="stories under way"):
+        run.run()
 
 
-def test_an_endpoint_that_keeps_what_nobody_needs_is_a_violation():
-    trial = Trial(draw(3), schedule=())
-    calm = trial._calm
+@pytest.mark.parametrize("where", ["endpoint", "slots"])
+def test_what_keeps_what_nobody_needs_is_a_violation(where):
+    run = trial(())
+    calm = run._calm
 
     def leak():
         calm()
-        trial.grid.clients[0].running.endpoint.counters["leak"] = [bytes(10) for _ in range(5000)]
+        running = run.grid.clients[0].running
+        if where == "endpoint":
+            running.endpoint.counters["leak"] = [bytes(10) for _ in range(5000)]
+        else:
+            running.actors["client"].slots.leak = [bytes(10) for _ in range(100_000)]
 
-    trial._calm = leak
-    with pytest.raises(swarm.Violation, match="still holds"):
-        trial.run()
+    run._calm = leak
+    with pytest.raises(Violation, match="still holds"):
+        run.run()
+
+
+def test_one_counter_for_two_texts_is_a_violation(monkeypatch):
+    run = trial(EDITS)
+    storm = run._storm
+
+    def forgetful():
+        monkeypatch.setattr("tahoe.session.sealing._next_counter", lambda *_: 7)
+        storm()
+
+    run._storm = forgetful
+    with pytest.raises(Violation, match="one counter"):
+        run.run()
+
+
+# --- cases --------------------------------------------------------------------------------------------------------
 
 
 def test_a_failing_seed_prints_the_command_that_replays_it(monkeypatch):
     monkeypatch.setattr(
-        swarm, "attempt", lambda seed, _: swarm.Verdict(seed, failure="it broke" if seed == 8 else "", seeds=1)
+        swarm, "attempt", lambda seed: swarm.Verdict(seed, failure="it broke" if seed == 8 else "", seeds=1)
     )
     result = CliRunner().invoke(main, ["swarm", "--seeds", "7-9"])
     assert result.exit_code == 1
@@ -112,11 +199,32 @@ def test_a_failing_seed_prints_the_command_that_replays_it(monkeypatch):
     assert "3 seeds" in result.output
 
 
-def test_faults_can_be_saved_changed_and_replayed(tmp_path):
-    path = tmp_path / "faults.json"
-    runner = CliRunner()
-    assert runner.invoke(main, ["swarm", "--seeds", "3", "--save-faults", str(path)]).exit_code == 0
-    path.write_text("[]")
-    result = runner.invoke(main, ["swarm", "--seeds", "3", "--faults", str(path)])
-    assert result.exit_code == 0
-    assert " 0 faults" in result.output
+def test_a_case_can_be_saved_changed_and_replayed(tmp_path):
+    path = tmp_path / "case.json"
+    case = Case(SEED, (*EDITS, Move(0, 3.0, 5, 0, "a", 0, "b", only_new=False)), (Scheduled(1.0, Crash("server-0")),))
+    save_case(case, path)
+    assert load_case(path) == case
+    result = CliRunner().invoke(main, ["swarm", "--case", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "1 seeds: 3 pieces of work, 1 faults" in result.output
+
+
+def test_a_failing_case_is_cut_down_to_what_makes_it_fail():
+    culprit, accomplice = Scheduled(5.0, Crash("server-1")), EDITS[1]
+    faults = tuple(sorted([*(Scheduled(float(at), Weather(())) for at in range(20)), culprit], key=lambda x: x.at))
+    case = Case(SEED, (*EDITS, *WRITES), faults)
+    tries = []
+
+    def fails(case: Case) -> bool:
+        tries.append(case)
+        return culprit in case.faults and accomplice in case.jobs
+
+    assert shrink(case, fails) == Case(SEED, (accomplice,), (culprit,))
+    assert len(tries) < 80
+    assert shrink(case, fails, most_tries=3).faults
+
+
+def test_the_end_of_a_case_is_drawn():
+    picture = swarm.charted(Case(SEED, EDITS, (Scheduled(0.2, Crash("server-0")),)))
+    assert picture.startswith("<svg")
+    assert "deliver ReadShares from client" in picture

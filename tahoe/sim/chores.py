@@ -1,0 +1,188 @@
+"""What clients do in a run of the swarm, as data: drawn before the world begins, saved and cut down apart from it.
+
+Three kinds of work. *Files* are stored and read back. There are three *slots*, each used in a way of its own: one is
+overwritten, one gets lines appended by a function of its contents, one is changed at offsets. And there is one *tree* of
+directories, in which few names are fought over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Final, TypeAlias
+
+import msgspec
+
+from tahoe.sim.storm import STORM_SECONDS
+
+NAMES: Final = ("a", "b", "c", "d", "e")
+"""All names that any directory of the tree ever has."""
+
+REGIONS: Final = 5
+"""Regions of the slot that is changed at offsets."""
+
+
+class Chore(msgspec.Struct, frozen=True, tag_field="kind"):
+    """Something to do.
+
+    Args:
+        client: number of the client who does it.
+        at: seconds after which it begins.
+        number: tells it, and what it writes, from all others.
+    """
+
+    client: int
+    at: float
+    number: int
+
+
+class StoreFile(Chore, frozen=True, tag="store-file"):
+    """Store a file, and read it back. Files of equal content and size are equal; convergent ones get equal keys."""
+
+    size: int
+    content: int
+    convergent: bool
+
+
+class Overwrite(Chore, frozen=True, tag="overwrite"):
+    """Replace all contents of the first slot."""
+
+    size: int
+
+
+class Append(Chore, frozen=True, tag="append"):
+    """Add a line to the second slot."""
+
+
+class Patch(Chore, frozen=True, tag="patch"):
+    """Write a region of the third slot."""
+
+    region: int
+
+
+class ReadSlots(Chore, frozen=True, tag="read-slots"):
+    """Read all three slots."""
+
+
+class Link(Chore, frozen=True, tag="link"):
+    """Link a file. Directories are counted in the order in which they come to be; the root is 0."""
+
+    directory: int
+    name: str
+    only_new: bool
+
+
+class Unlink(Chore, frozen=True, tag="unlink"):
+    """Take a child out."""
+
+    directory: int
+    name: str
+
+
+class Rename(Chore, frozen=True, tag="rename"):
+    """Give a child another name."""
+
+    directory: int
+    name: str
+    new: str
+    only_new: bool
+
+
+class Move(Chore, frozen=True, tag="move"):
+    """Move a child to another directory."""
+
+    directory: int
+    name: str
+    target: int
+    new: str
+    only_new: bool
+
+
+class Mkdir(Chore, frozen=True, tag="mkdir"):
+    """Make a directory in a directory."""
+
+    directory: int
+    name: str
+
+
+class List(Chore, frozen=True, tag="list"):
+    """List a directory."""
+
+    directory: int
+
+
+class WalkTree(Chore, frozen=True, tag="walk"):
+    """Visit everything from the root down."""
+
+
+TreeChore: TypeAlias = Link | Unlink | Rename | Move | Mkdir | List | WalkTree
+SlotChore: TypeAlias = Overwrite | Append | Patch | ReadSlots
+AnyChore: TypeAlias = StoreFile | SlotChore | TreeChore
+Chores: TypeAlias = tuple[AnyChore, ...]
+
+
+def draw_chores(rng: Random, clients: int, segment: int) -> Chores:
+    """The work of a seed: some kinds of it, not always all."""
+    kinds = [kind for kind in ("files", "slots", "tree") if rng.random() < 0.6] or ["files", "tree"]
+    draw = _Draw(rng, clients, segment)
+    chores: list[AnyChore] = []
+    if "files" in kinds:
+        chores += [draw.file() for _ in range(rng.randint(2, 8))]
+    if "slots" in kinds:
+        chores += [draw.slot_chore() for _ in range(rng.randint(4, 16))]
+    if "tree" in kinds:
+        chores += [draw.tree_chore() for _ in range(rng.randint(6, 24))]
+    return tuple(sorted(chores, key=lambda chore: chore.at))
+
+
+TREE_KINDS: Final = (
+    "link", "link", "link", "unlink", "unlink", "rename", "move", "move", "mkdir", "mkdir", "list", "walk",
+)  # fmt: skip
+SLOT_KINDS: Final = ("overwrite", "append", "append", "patch", "patch", "read")
+
+
+class _Draw:
+    """Draws chores that are told apart by their numbers."""
+
+    def __init__(self, rng: Random, clients: int, segment: int) -> None:
+        self._rng = rng
+        self._clients = clients
+        self._segment = segment
+        self._count = 0
+        self._hurry = rng.choice((0.1, 1.0, STORM_SECONDS))  # seconds in which all begins; short ones make races
+
+    def _facts(self) -> tuple[int, float, int]:
+        self._count += 1
+        return self._rng.randrange(self._clients), self._rng.uniform(0.0, self._hurry), self._count
+
+    def file(self) -> StoreFile:
+        rng, segment = self._rng, self._segment
+        size = rng.choice((0, 1, 55, 56, segment - 1, segment, segment + 1, rng.randint(57, 6 * segment)))
+        return StoreFile(*self._facts(), size, rng.randrange(3), rng.random() < 0.7)
+
+    def slot_chore(self) -> SlotChore:
+        rng = self._rng
+        match rng.choice(SLOT_KINDS):
+            case "overwrite":
+                return Overwrite(*self._facts(), rng.choice((0, 1, 100, 1000, 3000)))
+            case "append":
+                return Append(*self._facts())
+            case "patch":
+                return Patch(*self._facts(), rng.randrange(REGIONS))
+        return ReadSlots(*self._facts())
+
+    def tree_chore(self) -> TreeChore:
+        rng = self._rng
+        name, new = rng.choice(NAMES), rng.choice(NAMES)
+        directory, target = rng.choice((0, 0, 1, 2, 3)), rng.choice((0, 1, 2))
+        only_new = rng.random() < 0.5
+        made: dict[str, Callable[[], TreeChore]] = {
+            "link": lambda: Link(*self._facts(), directory, name, only_new),
+            "unlink": lambda: Unlink(*self._facts(), directory, name),
+            "rename": lambda: Rename(*self._facts(), directory, name, new, only_new),
+            "move": lambda: Move(*self._facts(), directory, name, target, new, only_new),
+            "mkdir": lambda: Mkdir(*self._facts(), directory, name),
+            "list": lambda: List(*self._facts(), directory),
+            "walk": lambda: WalkTree(*self._facts()),
+        }
+        return made[rng.choice(TREE_KINDS)]()

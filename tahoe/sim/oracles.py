@@ -1,0 +1,176 @@
+"""What may never happen in a run of the swarm, and who says so.
+
+An oracle knows nothing of how things are done. It looks at a grid from outside, on the disks and on the wires, and
+raises ``Violation``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+from tahoe.actors.client import Client
+from tahoe.codec.capability import ImmutableRead
+from tahoe.errors import CorruptShare, Refused, StorageFailed
+from tahoe.protocol import CLIENT, NodeId
+from tahoe.session.envelope import HEADER_BYTES
+from tahoe.sim.grid import SimGrid
+from tahoe.sim.history import Undecided
+from tahoe.sim.network import Network, Way
+from tahoe.sim.node import Node
+from tahoe.sim.weight import Weight, weigh
+from tahoe.sim.workshop import Acknowledged, Violation, Workshop
+
+MOST_STORIES = 4
+"""What runs for ever in a node: staying joined to the introducer, sweeping, scrubbing, and a scrub under way."""
+
+MOST_FOR_PEER = Weight(objects=150, content=2000)
+"""What an endpoint may remember of each other node when all is quiet; itself counts as one."""
+
+MOST_IN_CLIENT = Weight(objects=60_000, content=4_000_000)
+"""What a client may keep of the little that it has seen in a run: caches, not leftovers."""
+
+
+class WireWatch:
+    """Sees every packet that is sent: no session ever seals two texts under one counter.
+
+    Packets are told apart as anybody on the wire can: sender, channel, and the header with session and counter.
+    Handshakes have other headers; they are watched as well, since none is ever sent in two forms.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._seen: dict[tuple[NodeId, str, bytes], bytes] = {}
+        self._send = network.send
+        network.send = self.send  # type: ignore[method-assign]  # a tap on the wire, for the run of a test
+
+    def send(self, way: Way, channel: str, packet: Any, size: int) -> None:
+        """Look at a packet, and let it go.
+
+        Raises:
+            Violation: another one had the same header.
+        """
+        if isinstance(packet, bytes) and len(packet) > HEADER_BYTES:
+            key = way.sender.name, channel, packet[:HEADER_BYTES]
+            digest = blake2b(packet, digest_size=16).digest()
+            if self._seen.setdefault(key, digest) != digest:
+                raise Violation(f"two texts were sealed under one counter by {way.sender.name}")
+        self._send(way, channel, packet, size)
+
+
+class SlotWatch:
+    """Looks at the shares of slots on all disks: each is of a version that its owner signed, none ever gets older.
+
+    Args:
+        grid: whose disks.
+    """
+
+    def __init__(self, grid: SimGrid) -> None:
+        self._grid = grid
+        self._newest: dict[tuple[str, bytes, int], int] = {}
+
+    def look(self, *, may_lose: bool) -> None:
+        """Look at everything.
+
+        Args:
+            may_lose: disks were replaced or rotted, so that shares may be gone or damaged.
+
+        Raises:
+            Violation: somebody without the write cap has changed a slot, or a share is older than it was.
+        """
+        for name, disk in self._grid.fleet.disks.items():
+            if self._grid.node(name).incarnation is None:
+                continue  # what its last incarnation had decided may still be in its log alone
+            slots = disk.slots
+            for index in list(slots.storage_indexes()):
+                for number in slots.numbers(index):
+                    self._look_at(name, slots, index, number, may_lose=may_lose)
+
+    def _look_at(self, name: str, slots: Any, index: bytes, number: int, *, may_lose: bool) -> None:
+        try:
+            head = slots.head(index, number)
+        except StorageFailed:
+            return  # its file system is sick just now
+        except (CorruptShare, Refused):
+            if may_lose:
+                return
+            raise
+        try:
+            version = head.proof.check(index)
+        except ValueError as error:
+            raise Violation(f"{name} took a version of a slot that its owner did not sign: {error}") from error
+        key = name, index, number
+        if version.sequence < self._newest.get(key, 0) and not may_lose:
+            raise Violation(f"share {number} of a slot on {name} has become older")
+        self._newest[key] = version.sequence
+        if not may_lose and not slots.scrub(index, number).sound:
+            raise Violation(f"share {number} of a slot on {name} is not what was signed")
+
+
+def check_history(workshop: Workshop) -> None:
+    """Everything that clients were told about slots and directories can be true together.
+
+    Raises:
+        Violation: it can't.
+    """
+    try:
+        flaw = workshop.history.flaw()
+    except Undecided:
+        workshop.told["undecided"] += 1
+        return
+    if flaw:
+        told = "; ".join(f"{each.start:.3f}-{each.end:.3f} {' '.join(map(repr, each.steps))}" for each in flaw)
+        raise Violation(f"what clients were told can't be true together: {told}")
+
+
+def sound_shares(grid: SimGrid, capability: ImmutableRead) -> dict[str, list[int]]:
+    """By server: the shares of a file of which every byte is as it should be."""
+    index = capability.storage_index
+    return {
+        name: [number for number, facts in disk.honest(index).items() if facts.ueb_hash == capability.ueb_hash]
+        for name, disk in grid.fleet.disks.items()
+    }
+
+
+def check_kept(grid: SimGrid, files: Iterable[Acknowledged], spoiled: Iterable[str]) -> None:
+    """Each share that was acknowledged is still there, unless its very disk was spoiled.
+
+    Raises:
+        Violation: one is gone.
+    """
+    nicknames = {node.name: name for name, node in grid.fleet.nodes.items()}
+    spoiled = tuple(spoiled)
+    for file in files:
+        if not isinstance(file.result.capability, ImmutableRead):
+            continue
+        sound = sound_shares(grid, file.result.capability)
+        for share, home in file.result.homes.items():
+            name = nicknames[home]
+            if name not in spoiled and share not in sound[name]:
+                raise Violation(f"share {share} of an acknowledged file is gone from {name}")
+
+
+def check_quiet(grid: SimGrid) -> None:
+    """Nothing of what the nodes did is left in them.
+
+    Raises:
+        Violation: something is.
+    """
+    for node in grid.fleet.nodes.values():
+        _check_node(node, len(grid.fleet.nodes))
+
+
+def _check_node(node: Node, nodes: int) -> None:
+    running = node.running
+    stories = len(running.life.stories)
+    if stories > MOST_STORIES:
+        raise Violation(f"{node.profile.nickname} still has {stories} stories under way")
+    weight = weigh(running.endpoint, running)
+    if weight.objects > nodes * MOST_FOR_PEER.objects or weight.content > nodes * MOST_FOR_PEER.content:
+        raise Violation(f"the endpoint of {node.profile.nickname} still holds {weight}")
+    client = running.actors.get(CLIENT)
+    if isinstance(client, Client):
+        for part in (client.slots, client.directories):
+            held = weigh(part, running, running.world, client.ctx)
+            if held.objects > MOST_IN_CLIENT.objects or held.content > MOST_IN_CLIENT.content:
+                raise Violation(f"{node.profile.nickname} still holds {held}")
