@@ -18,8 +18,8 @@ from tahoe.net.watching import WATCHER, Asked
 from tahoe.protocol import NodeId
 from tahoe.web.errors import without_capabilities
 
-MOST_KEPT: Final = 100
-MOST_ASKS: Final = 2000
+MOST_KEPT: Final = 50
+MOST_ASKS: Final = 1000
 """Asks of one transfer that are remembered one by one, the newest; of all of them the sums are kept."""
 
 

@@ -21,8 +21,6 @@ from tahoe.web.services import Services
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-LINES_AT_ONCE = 100
-
 
 async def stream_manifest(call: Call) -> ASGIApp:
     """Send one JSON object a line for everything in a tree, and statistics at the end."""
@@ -33,10 +31,22 @@ async def stream_manifest(call: Call) -> ASGIApp:
 async def manifest_lines(directories: Directories, root: Capability) -> AsyncIterator[bytes]:
     """Yield the lines of a manifest. A directory that can't be read has a line with an ``error``."""
     statistics = DeepStatistics()
-    async for visit in Walk(directories, root):
+    async for visit in walk(directories, root):
         statistics.add(visit)
         yield msgspec.json.encode(manifest_unit(visit)) + b"\n"
     yield msgspec.json.encode({"type": "stats", "stats": statistics_json(statistics)}) + b"\n"
+
+
+async def walk(directories: Directories, root: Capability) -> AsyncIterator[Visit]:
+    """Yield all that is in a tree. What can't be read below the root is told on the way.
+
+    Raises:
+        TahoeError: the root can't be read.
+    """
+    async for visit in Walk(directories, root):
+        if visit.trouble is not None and not visit.path:
+            raise visit.trouble
+        yield visit
 
 
 def manifest_unit(visit: Visit) -> dict[str, Any]:
@@ -76,7 +86,9 @@ class LineStream:
     async def _send(self, send: Send) -> None:
         headers = {"Content-Type": "application/x-ndjson", **NOT_KEPT}
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        first = await anext(self._lines)  # before anything is sent, so that a lost root is an error
         await send({"type": "http.response.start", "status": 200, "headers": raw})
+        await send({"type": "http.response.body", "body": first, "more_body": True})
         async for line in self._lines:
             await send({"type": "http.response.body", "body": line, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -104,7 +116,7 @@ async def _count_while_connected(call: Call, root: Capability) -> DeepStatistics
 
 async def _count(services: Services, root: Capability, progress: dict[str, Any]) -> DeepStatistics:
     statistics = DeepStatistics()
-    async for visit in Walk(services.client.directories, root):
+    async for visit in walk(services.client.directories, root):
         statistics.add(visit)
         progress["objects"] = sum(statistics.counts.values()) - statistics.counts["unreadable"]
         progress["path"] = "/".join(visit.path)

@@ -314,6 +314,18 @@ def test_a_manifest_has_everything_once_and_ends_with_statistics(drive, top):
     assert int(drive.ask("GET", top + "?t=deep-size")) == sizes
 
 
+LOST = "URI:DIR2-CHK:aaaaaaaaaaaaaaaaaaaaaaaaaa:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa:2:4:999"
+
+
+def test_a_lost_directory_is_an_error_at_the_root_and_a_line_below(drive, top):
+    for operation in ("stream-manifest", "deep-stats", "deep-size", "json", "zip"):
+        assert drive.request("GET", f"/uri/{LOST}?t={operation}").status == 410
+    drive.ask("PUT", child(top, "lost") + "?t=uri", LOST, 201)
+    lines = [json.loads(line) for line in drive.ask("GET", top + "?t=stream-manifest").splitlines()]
+    assert "found 0 good shares" in lines[1]["error"]
+    assert lines[-1]["stats"]["count-unreadable"] == 1
+
+
 def test_counting_stops_when_nobody_waits_for_it(drive, top):
     for server in drive.grid.servers:
         server.delay = 8.0
