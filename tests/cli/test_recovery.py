@@ -11,12 +11,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tahoe.cli.aliases import Aliases
+from tahoe.cli.recovery import recovery
 from tahoe.cli.recoveryfile import PADDING, Belongings, Hardness, seal, unseal
 from tahoe.cli.recoverynode import PRIVATE_ROOT, ROOTS, files_of, gather
 from tahoe.codec import base32
@@ -187,6 +189,18 @@ def test_a_passphrase_that_is_none_is_refused(node, tmp_path, tahoe, passphrase,
     assert outcome.status == 1
     assert says in outcome.err
     assert not (tmp_path / "file").exists()
+
+
+def test_without_a_file_the_passphrase_is_asked_for_and_a_new_one_twice(node, tmp_path):
+    file, words = tmp_path / "file", "six random words are the best"
+    asked = CliRunner().invoke(
+        recovery, ["export", str(file), "-d", str(node.path)], input=f"{words}\nother\n{words}\n{words}\n"
+    )
+    assert asked.exit_code == 0, asked.output
+    assert words not in asked.output
+    shown = CliRunner().invoke(recovery, ["show", str(file)], input=f"{words}\n")
+    assert shown.exit_code == 0, shown.output
+    assert words not in shown.output
 
 
 def test_nothing_is_overwritten_and_a_wrong_passphrase_makes_no_node(node, tmp_path, tahoe):
