@@ -63,7 +63,8 @@ def _here(here: Facts) -> Iterable[str]:
 
 
 def _name(usage: Facts) -> str:
-    return usage["account"] or "nobody's"
+    nickname = f" ({usage['nickname']})" if usage["nickname"] else ""
+    return (usage["account"] or "nobody's") + nickname
 
 
 def _kept(usage: Facts) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 from tahoe.actors.client import Client
 from tahoe.actors.leases import usage_by_server
+from tahoe.actors.membership import Membership
 from tahoe.actors.storage import StorageServer
 from tahoe.codec import base32
 from tahoe.net.incarnation import Incarnation
-from tahoe.protocol import CLIENT, STORAGE, AccountUsage, Space, UsageTold
+from tahoe.protocol import CLIENT, MEMBER, STORAGE, AccountUsage, Space, UsageTold
 from tahoe.storage.leaseindex import Entry
 
 MOST_LISTED = 1000
@@ -75,8 +76,15 @@ class UsageReport:
             "time": server.steward.now(),
             "space": _space(told.space),
             "trash": {"bytes": trash.bytes, "shares": trash.shares},
-            "accounts": [_account(each) for each in told.accounts],
+            "accounts": [{**_account(each), "nickname": self._nickname(each.account)} for each in told.accounts],
         }
+
+    def _nickname(self, account: str) -> str:
+        """What the node calls itself whose account this is; empty if it is no node's that we know."""
+        member = self._running.actors.get(MEMBER)
+        if not isinstance(member, Membership):
+            return ""
+        return next((said.nickname for said in member.announcements() if said.node == account), "")
 
 
 def _mine_on(told: UsageTold | Exception) -> dict[str, Any]:
