@@ -35,7 +35,7 @@ def test_start_returns_when_the_node_works(tahoe, node):
     assert str(pid) in outcome.text
     facts = json.loads(tahoe("status", node, "--json").out)
     assert (facts["running"], facts["ready"], facts["pid"]) == (True, True, pid)
-    assert facts["node"]["roles"] == ["introducer"]
+    assert facts["node"]["roles"] == ["introducer", "vdrive"]
     assert [finding["subject"] for finding in facts["findings"] if finding["level"] == "problem"] == ["broker"]
 
 
