@@ -171,6 +171,8 @@ def _likely(axes: Axes, rows: Sequence[Row]) -> None:
         axes.vlines(row.copysets, max(interval.low, 1e-9), interval.high, color=look.color, linewidth=0.8)
         axes.plot(row.copysets, interval.estimate if row.losing else interval.high, mark, color=look.color,
                   markerfacecolor="white")  # fmt: skip
+        if row.width and row.copysets > ordered[-1].copysets / 4:
+            continue
         name = f"width {row.width}" if row.width else "at random"
         axes.annotate(name, (row.copysets, row.exact), (-5, 6), textcoords="offset points", fontsize=6, ha="right")
     axes.set(xscale="log", yscale="log", xlabel="copysets in use", ylabel="probability that an outage loses anything")
