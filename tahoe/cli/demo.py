@@ -1,4 +1,4 @@
-"""``tahoe demo``: a grid comes up, a file goes in, seven of ten servers are killed, the file comes back."""
+"""``tahoe demo``: a grid comes up, a file goes in, seven of ten servers are killed, the file comes back. Then all is mended."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from types import FrameType
 from typing import Final
 
 import click
-from rich.console import Console
 
 from tahoe.actors.roots import GLOBAL_ROOT
 from tahoe.cli.gateway import BLOCK, Gateway
 from tahoe.cli.local_grid import GridPlan, LocalGrid
+from tahoe.cli.mending import Mending
+from tahoe.cli.narrator import Narrator
 from tahoe.cli.values import human_size
 from tahoe.protocol import Encoding
 
@@ -43,20 +44,20 @@ TOTAL: Final = 10
 )
 @click.option("--web-port", type=click.IntRange(0, 65535), default=0, help="The gateway's port. Default: any free one.")
 def demo(*, keep: bool, servers: int, engine: str, web_port: int) -> None:
-    """See a whole grid survive the loss of all but three servers. Leaves nothing behind."""
-    console = Console(highlight=False)
+    """See a whole grid survive the loss of all but three servers, and mend. Leaves nothing behind."""
+    narrator = Narrator()
     with _scratch() as root, _ending_politely():
         encoding = Encoding(NEEDED, min(HAPPY, servers), max(TOTAL, servers))
         with LocalGrid(GridPlan(root, servers, encoding, engine, web_port)) as grid:
-            _Story(console, grid).tell(keep=keep)
-    console.print("\nAll processes have ended and all files are gone.")
+            _Story(narrator, grid).tell(keep=keep)
+    narrator.ended("All processes have ended and all files are gone.")
 
 
 class _Story:
     """What happens, in plain words."""
 
-    def __init__(self, console: Console, grid: LocalGrid) -> None:
-        self._console = console
+    def __init__(self, narrator: Narrator, grid: LocalGrid) -> None:
+        self._narrator = narrator
         self._grid = grid
         self._began = time.monotonic()
 
@@ -70,31 +71,36 @@ class _Story:
         content = random.Random(secrets.randbits(64)).randbytes(FILE_BYTES)
         cap = self._store(content)
         victims = self._kill()
-        self._fetch(content)
+        self._fetch(content, f"the {NEEDED} servers that are left")
+        self._narrator.said(f"That took {time.monotonic() - self._began:.0f} s from nothing.")
+        Mending(self._narrator, self._grid, victims).tell()
+        self._fetch(content, "what was mended")
         if keep:
-            self._stay(victims, cap)
+            self._stay(cap)
 
     def _come_up(self) -> None:
         grid, plan = self._grid, self._grid.plan
-        with self._doing("A broker starts"):
+        with self._narrator.doing("A broker starts"):
             broker = grid.start_broker()
-        self._said(f"A broker ({plan.engine}) carries messages on {broker.url}.")
-        with self._doing(f"An introducer, {plan.servers} storage servers and a client start"):
+        self._narrator.said(f"A broker ({plan.engine}) carries messages on {broker.url}.")
+        with self._narrator.doing(f"An introducer, {plan.servers} storage servers and a client start"):
             grid.make_nodes(broker)
             grid.start_nodes()
             grid.publish_global()
-        self._said(f"A grid is up: an introducer, {plan.servers} storage servers and a client, a process each.")
+        self._narrator.said(
+            f"A grid is up: an introducer, {plan.servers} storage servers and a client, a process each."
+        )
 
     def _store(self, content: bytes) -> str:
         encoding = self._grid.plan.encoding
-        with self._doing("A file is encrypted, cut into shares and stored") as clock:
+        with self._narrator.doing("A file is encrypted, cut into shares and stored") as clock:
             cap = Gateway(self._grid.client).text("PUT", f"/vdrive/{GLOBAL_ROOT}/{FILE_PATH}", content)
         size, share = human_size(len(content)), human_size(len(content) / encoding.needed)
-        self._said(
+        self._narrator.said(
             f"A file of {size} is stored ({clock()}): encrypted, and cut into {encoding.total} shares of about {share},"
             f"\nany {encoding.needed} of which give it back. Its SHA-256 begins with {_digest(content)}."
         )
-        self._said(
+        self._narrator.said(
             f"All friends in this grid find it as [bold]{GLOBAL_ROOT}:{FILE_PATH}[/bold]; so the directories on the way"
             f" are in shares, too.\nOthers need its capability, and nobody can read it without:\n[dim]{cap}[/dim]"
         )
@@ -105,33 +111,31 @@ class _Story:
         victims = random.Random(secrets.randbits(64)).sample(grid.server_names, grid.plan.servers - NEEDED)
         ids = ", ".join(str(grid.process_id(name)) for name in sorted(victims))
         grid.kill(victims)
-        self._said(
+        self._narrator.said(
             f"[bold red]{len(victims)} of {grid.plan.servers} storage servers are killed[/bold red]"
             f" (SIGKILL to processes {ids})."
         )
         return victims
 
-    def _fetch(self, content: bytes) -> None:
-        with self._doing(f"The file is fetched from the {NEEDED} servers that are left") as clock:
+    def _fetch(self, content: bytes, source: str) -> None:
+        with self._narrator.doing(f"The file is fetched from {source}") as clock:
             response = Gateway(self._grid.client).request("GET", f"/vdrive/{GLOBAL_ROOT}/{FILE_PATH}")
             digest = hashlib.sha256()
             while block := response.read(BLOCK):
                 digest.update(block)
         if digest.digest() != hashlib.sha256(content).digest():
             raise click.ClickException("the file did not come back as it was: please report this")
-        self._said(
-            f"[bold green]The file comes back from the {NEEDED} servers that are left, identical[/bold green]"
-            f" ({clock()}, SHA-256 {_digest(content)})."
+        self._narrator.said(
+            f"[bold green]The file comes back from {source}, identical[/bold green] ({clock()}, SHA-256 {_digest(content)})."
         )
-        self._said(f"That took {time.monotonic() - self._began:.0f} s from nothing.")
 
-    def _stay(self, victims: list[str], cap: str) -> None:
-        with self._doing("The killed servers start again"):
-            self._grid.start_nodes(victims)
+    def _stay(self, cap: str) -> None:
         client = self._grid.client
         url = (client / "node.url").read_text().strip()
-        self._said(
-            f"The killed servers are back. [bold]The gateway is at {url}[/bold]; for example:\n"
+        self._narrator.said(
+            f"[bold]The gateway is at {url}[/bold]; its pages open with\n"
+            f"\n  tahoe webopen -d {client}\n"
+            f"\nand the commands work, for example:\n"
             f"\n  tahoe ls -d {client} -l {GLOBAL_ROOT}:"
             f"\n  tahoe put -d {client} FILE {GLOBAL_ROOT}:"
             f"\n  tahoe get -d {client} {cap} | sha256sum"
@@ -141,32 +145,6 @@ class _Story:
         with suppress(KeyboardInterrupt):
             while True:
                 time.sleep(3600)
-
-    @contextmanager
-    def _doing(self, what: str) -> Iterator[_Clock]:
-        """Show what takes a moment."""
-        with self._console.status(f"{what} ..."):
-            clock = _Clock()
-            yield clock
-            clock.stop()
-
-    def _said(self, text: str) -> None:
-        self._console.print(f"[green]*[/green] {text}", soft_wrap=True)
-
-
-class _Clock:
-    """Counts seconds until it is stopped."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._seconds = 0.0
-
-    def stop(self) -> None:
-        """Stop counting."""
-        self._seconds = time.monotonic() - self._began
-
-    def __call__(self) -> str:
-        return f"{self._seconds:.2f} s"
 
 
 def _digest(content: bytes) -> str:

@@ -27,10 +27,10 @@ from tahoe.cli.report import ask_for_report
 from tahoe.cli.vdrive import load_grid_key, publish_root
 from tahoe.net.card import BrokerEntry, GridCard
 from tahoe.net.config import ClientSection, NodeConfig, NodeSection, StorageSection
-from tahoe.net.directory import NewGrid, create_introducer, create_node
+from tahoe.net.directory import NewGrid, NodeDirectory, create_introducer, create_node
 from tahoe.net.quantities import ByteSize
 from tahoe.net.toml import read
-from tahoe.protocol import CLIENT, STORAGE, Encoding, Role
+from tahoe.protocol import CLIENT, STORAGE, Encoding, NodeId, Role
 
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 10.0
@@ -100,6 +100,15 @@ class LocalGrid:
         for name in self.server_names:
             create_node(root / name, card, self._config(name, STORAGE))
 
+    def add_servers(self, count: int) -> None:
+        """Let new servers join, and wait until the client sees them."""
+        card = GridCard.load(self.plan.root / INTRODUCER / "grid.toml")
+        names = [f"server-{len(self.server_names) + number}" for number in range(count)]
+        for name in names:
+            create_node(self.plan.root / name, card, self._config(name, STORAGE))
+        self.server_names += tuple(names)
+        self.start_nodes(names)
+
     def start_nodes(self, names: Iterable[str] | None = None) -> None:
         """Start nodes (by default all) and wait until the client sees all servers that run."""
         names = [INTRODUCER, CLIENT_NAME, *self.server_names] if names is None else list(names)
@@ -132,6 +141,10 @@ class LocalGrid:
                 child.wait()
             _close(child)
         self._children.clear()
+
+    def node_id(self, name: str) -> NodeId:
+        """Of a node."""
+        return NodeDirectory(self.plan.root / name).load_identity().node
 
     def process_id(self, name: str) -> int:
         """Of a process that runs."""

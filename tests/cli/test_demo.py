@@ -24,6 +24,7 @@ def test_the_demo_ends_well_and_leaves_nothing(engine, tahoe, tmp_path):
     assert outcome.status == 0, outcome.err
     assert "7 of 10 storage servers are killed" in outcome.text
     assert "global:letters/to-friends" in outcome.text
-    assert "identical" in outcome.text
+    assert outcome.text.count("identical") == 2
+    assert outcome.text.index("RED") < outcome.text.index("new servers joined") < outcome.text.index("GREEN")
     assert list(tmp_path.iterdir()) == []
     assert processes_in(tmp_path) == []
