@@ -63,7 +63,7 @@ def _here(here: Facts) -> Iterable[str]:
 
 
 def _name(usage: Facts) -> str:
-    nickname = f" ({usage['nickname']})" if usage["nickname"] else ""
+    nickname = f" ({usage['nickname']})" if usage.get("nickname") else ""  # older nodes don't say
     return (usage["account"] or "nobody's") + nickname
 
 
