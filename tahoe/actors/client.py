@@ -22,6 +22,7 @@ from tahoe.actors.terms import Limits, Patience, UploadOrder, ignore_progress
 from tahoe.actors.upload import BytesSource, Source, UploadResult, upload
 from tahoe.codec.capability import ImmutableRead, Literal
 from tahoe.context import Actor, Context
+from tahoe.policy.domains import SpreadOverDomains
 from tahoe.policy.placement import SPREAD, PlacementPolicy
 from tahoe.protocol import CLIENT, Encoding
 
@@ -34,7 +35,7 @@ class ClientTerms:
         lease_master: the node's lease master secret.
         limits: memory and messages of an upload.
         patience: time an upload gives its servers.
-        policy: where shares go.
+        policy: where shares go, as far as failure domains leave a choice.
         room: what all downloads share.
         slots: k, N and the like of new slots; None: those of the grid's files.
     """
@@ -106,13 +107,14 @@ class Client(Actor):
             NotEnoughServers: happiness was not reached; what was begun has been taken back.
             BadConfiguration: the grid's encoding parameters are out of this node's bounds.
         """
+        encoding = self.membership.encoding() if encoding is None else encoding
         order = UploadOrder(
-            encoding=self.membership.encoding() if encoding is None else encoding,
+            encoding=encoding,
             convergence=convergence,
             lease_master=self.terms.lease_master,
             limits=self.terms.limits,
             patience=self.terms.patience,
-            policy=self.terms.policy,
+            policy=SpreadOverDomains(encoding.needed, self.terms.policy),
             progress=progress,
         )
         return await upload(self.ctx, self.membership.servers(), order, source)

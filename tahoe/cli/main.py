@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "repair": Entry("tahoe.cli.check:repair", "Make shares that are missing anew."),
     "health": Entry("tahoe.cli.health:health", "Say whether all that is looked after is safe, and if not, why."),
     "care": Entry("tahoe.cli.care:care", "What is looked after unasked."),
+    "drain": Entry("tahoe.cli.drain:drain", "Leave a grid: others move what they keep here."),
     "server": Entry("tahoe.cli.care:server", "Say that a server is gone for good."),
     "manifest": Entry("tahoe.cli.walking:manifest", "Print everything below a directory."),
     "stats": Entry("tahoe.cli.walking:stats", "Count what is below a directory."),

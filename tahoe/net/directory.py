@@ -115,6 +115,11 @@ class NodeDirectory:
         return self.path / "logs" / "node.log"
 
     @property
+    def leaving(self) -> Path:
+        """There while the node is about to leave its grid (``tahoe drain``)."""
+        return self.path / "leaving"
+
+    @property
     def url(self) -> Path:
         """``node.url``."""
         return self.path / "node.url"

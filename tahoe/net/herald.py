@@ -36,11 +36,19 @@ class Herald:
         identity: that signs it.
         profile: what stays.
         space: tells the room on the node's storage; must not block.
+        leaves: tells whether the node is about to leave.
     """
 
-    def __init__(self, identity: Identity, profile: Profile, space: Callable[[], Space] = lambda: _NO_SPACE) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        profile: Profile,
+        space: Callable[[], Space] = lambda: _NO_SPACE,
+        leaves: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._identity = identity
         self._space = space
+        self._leaves = leaves
         self._current = Announcement(
             node=identity.node,
             exchange_key=identity.exchange_public,
@@ -58,12 +66,13 @@ class Herald:
 
     def announcement(self) -> bytes:
         """The signed announcement as of now; the same bytes while nothing noticeable has changed."""
-        space = self._space()
-        if self._has_changed(space):
+        space, leaves = self._space(), self._leaves()
+        if leaves != self._current.leaving or self._has_changed(space):
             self._current = msgspec.structs.replace(
                 self._current,
                 capacity=space.capacity,
                 available=space.available,
+                leaving=leaves,
                 sequence=self._current.sequence + 1,
             )
             self._signed = sign_announcement(self._identity, self._current)

@@ -76,7 +76,7 @@ class Incarnation:
         self._crew = recipe(self)
         self.actors: dict[Role, Actor] = {actor.role: actor for actor in self._crew.actors}
         self._dispatch = Dispatch(self.actors, self._stories)
-        self._herald = Herald(identity, self._profile(), lambda: self._space)
+        self._herald = Herald(identity, self._profile(), lambda: self._space, papers.directory.leaving.exists)
 
     def _profile(self) -> Profile:
         node = self.papers.config.node

@@ -24,6 +24,7 @@ from tahoe.actors.storage import StorageServer, Upkeep
 from tahoe.actors.terms import Limits
 from tahoe.actors.vdrive import VDrive
 from tahoe.context import Actor
+from tahoe.net.alarm import alarm_of
 from tahoe.net.config import StorageSection, parse_slot_encoding
 from tahoe.net.crew import Crew, Papers, Quarters
 from tahoe.net.keys import SECRET_BYTES, load_secret
@@ -61,7 +62,9 @@ def build_crew(quarters: Quarters) -> Crew:
         clients.append(Client(quarters.context(CLIENT), member, terms))
         actors += clients
         if papers.config.care.enabled:
-            actors.append(Caretaker(quarters.context(CARETAKER), clients[0], papers.config.care.terms()))
+            caretaker = Caretaker(quarters.context(CARETAKER), clients[0], papers.config.care.terms())
+            caretaker.on_change = alarm_of(papers.config.care)
+            actors.append(caretaker)
     if VDRIVE in roles:
         clients.append(_reader(quarters, member))
         actors.append(VDrive(clients[-1].ctx, member, clients[-1].directories))

@@ -17,7 +17,7 @@ from tahoe.errors import BadCapability, NoSuchRoot
 from tahoe.policy.allowance import Budget
 from tahoe.policy.care import DAY, CareRules
 from tahoe.policy.repair import RepairRule
-from tahoe.protocol import CARETAKER, CLIENT, STORAGE
+from tahoe.protocol import CARETAKER, CLIENT, MEMBER, STORAGE
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.phantom import Phantom
@@ -201,6 +201,26 @@ def test_new_servers_get_their_part_of_crowded_files():
     days(grid, 100)
     assert len(servers_with(grid, cap, 20)) >= 10
     assert grid.download(str(cap)) == content("phantom", 1)
+
+
+def test_a_server_that_is_leaving_is_emptied_and_there_is_never_less_than_before():
+    grid = grid_of()
+    _, caps = plant(grid)
+    days(grid, 8)
+    leaver = "server-4"
+    had = [cap for cap in caps if grid.fleet.disks[leaver].store.shares(cap.storage_index)]
+    assert had
+    member = grid.clients[0].actor(MEMBER)
+    member._servers = tuple(
+        replace(server, leaving=server.node == grid.node(leaver).name) for server in member.servers()
+    )
+    grid.run(caretaker(grid).round(everything=True))
+    assert caretaker(grid).tidings.counts["moves"] == len(had)
+    assert all(len(present(grid, cap)) == 10 for cap in caps)
+    grid.crash(leaver)
+    assert all(len(present(grid, cap)) == 10 for cap in caps)
+    new = parse(grid.upload(content("phantom", 1000)))
+    assert leaver not in servers_with(grid, new, 15)
 
 
 def test_leases_are_renewed_for_as_long_as_it_is_looked_after():
