@@ -106,6 +106,8 @@ class StatusOf:
             "accepts": space.accepts,
             "shares": space.shares,
             "corrupt": len(server.corrupt),
+            "trash": server.steward.books.index.trash().bytes,
+            "counted": server.steward.books.index.complete,
         }
 
 
