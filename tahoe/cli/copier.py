@@ -91,6 +91,7 @@ class Copier:
         self._targets: set[Hashable] = set()
         self._ready: list[_Visit] = []
         self._failures_in_a_row = 0
+        self._told: set[str] = set()
 
     def copy(self, contents: Contents, target: TargetFolder) -> None:
         """Copy things into a folder."""
@@ -206,6 +207,13 @@ class Copier:
         self._failures_in_a_row += 1
         text = error.message if isinstance(error, click.ClickException) else error.strerror or str(error)
         where = f"{label}: {shown(name)}" if name else label
-        click.echo(f"tahoe: {where}: {text}", err=True)
+        click.echo(f"tahoe: {where}: {self._without_repetition(text)}", err=True)
         if self._failures_in_a_row >= FAILURES_IN_A_ROW:
             raise click.ClickException(f"given up after {FAILURES_IN_A_ROW} failures in a row")
+
+    def _without_repetition(self, text: str) -> str:
+        """Return a failure, with what is wrong behind it (which failures have in common) only if that was not told yet."""
+        failure, newline, reasons = text.partition("\n")
+        is_new = reasons not in self._told
+        self._told.add(reasons)
+        return failure + (newline + reasons) * is_new

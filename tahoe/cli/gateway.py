@@ -193,8 +193,9 @@ class _OfThread(threading.local):
     response: http.client.HTTPResponse | None = None
 
     def idle(self) -> http.client.HTTPConnection | None:
-        """Return the connection if it can take a request; one whose answer is still being read can't."""
-        free = self.response is not None and self.response.isclosed() and not self.response.will_close
+        """Return the connection if it can take a request; one whose answer has not been read to its end can't."""
+        last = self.response
+        free = last is not None and last.isclosed() and last.length == 0 and not last.will_close
         return self.connection if free else None
 
     def ask(

@@ -92,6 +92,13 @@ def test_an_answer_that_is_still_being_read_is_not_disturbed(peer, gateway):
     assert first.read() == b"fine\n"
 
 
+def test_an_answer_that_nobody_wants_to_the_end_is_not_taken_for_the_next_one(peer, gateway):
+    with gateway.request("GET", "/first") as unread:
+        assert unread.status == 200
+    assert gateway.text("GET", "/second") == "fine"
+    assert peer.connections == 2
+
+
 def test_every_thread_has_a_connection_of_its_own(peer, gateway):
     threads = [threading.Thread(target=gateway.text, args=("GET", f"/{number}")) for number in range(4)]
     for thread in threads:
