@@ -12,7 +12,7 @@ import mimetypes
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -42,6 +42,9 @@ CONTENT_HEADERS: Final[Mapping[str, str]] = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+
+STALE: Final = "Tahoe-May-Be-Stale"
+"""Header of an answer about a slot of which so few servers are in reach that there may be a newer version."""
 
 UNKNOWN_TYPE: Final = "application/octet-stream"
 _TYPES: Final = mimetypes.MimeTypes()
@@ -149,6 +152,8 @@ class SlotAnswer:
         reads_nothing = scope["method"] == "HEAD"
         first = await self._read(Span(0, 0) if reads_nothing else likely_span(asked.get("range")))
         head = Head.to(asked, self._manner, first.length, version_tag(first))
+        if first.may_be_stale:
+            head = replace(head, headers={**head.headers, STALE: "true"})
         if reads_nothing or not head.span.length:
             await head.alone(send)
             return

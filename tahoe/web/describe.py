@@ -105,6 +105,8 @@ async def listing_pair(cap: Directory, listing: Listing, metadata: Mapping[str, 
     """Return a directory with its children; many are described in a thread."""
     children = await asyncio.to_thread(_children, listing) if len(listing) > MANY else _children(listing)
     kind, facts = Described(cap, None, metadata).pair()
+    if listing.may_be_stale:
+        facts["may_be_stale"] = True
     return [kind, facts | {"children": children}]
 
 

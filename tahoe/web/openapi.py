@@ -70,6 +70,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
             "mutable": {"type": "boolean"},
             "format": {"type": "string"},
             "metadata": {"type": "object"},
+            "may_be_stale": {"type": "boolean", "description": "too few servers are in reach to be sure"},
             "children": {"type": "object", "additionalProperties": _CHILD},
         },
     },

@@ -67,7 +67,8 @@ _JSON: Final = """\
 
 `t=json` answers `[kind, facts]`: `filenode` with `size`, `mutable`, `format` (`CHK`, `LIT`, `SLOT`), `dirnode` with `mutable` and
 `children` (by name, each `[kind, facts]`), or `unknown`. Facts have `rw_uri` (if the way there gives it), `ro_uri` and `verify_uri`,
-and `metadata` of the link. The same shape, `{name: [kind, {"rw_uri"?, "ro_uri", "metadata"?}]}`, is the body wherever *children* are taken.
+and `metadata` of the link. Where so few servers are in reach that there may be a newer version, a directory says
+`may_be_stale` and the contents of a slot come with `Tahoe-May-Be-Stale: true`. The same shape, `{name: [kind, {"rw_uri"?, "ro_uri", "metadata"?}]}`, is the body wherever *children* are taken.
 
 A manifest (`t=stream-manifest`) is one JSON object a line: `type`, `path`, `cap`, `verifycap`, `storage-index`, `size` of files whose
 capability tells it, `error` of directories that can't be read; last `{"type": "stats", "stats": {...}}`. One that breaks off lacks

@@ -83,6 +83,7 @@ class Machine:
     async def answer(self, sender, request, asking) -> None:
         await asyncio.sleep(self.delay)
         if self.down:
+            asking.finish(Unanswered(self.name, 0.0, "is gone"))
             return
         self.heard.append(request)
         try:

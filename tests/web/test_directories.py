@@ -145,6 +145,22 @@ def test_an_offset_into_what_is_no_slot_is_refused(drive, top):
     assert drive.request("PUT", child(top, "f") + "?offset=-3", b"x").status == 400
 
 
+def test_what_may_be_stale_says_so_and_what_is_lost_is_gone(drive, top):
+    path = child(top, "slot")
+    drive.ask("PUT", path + "?format=SLOT", FILE, 201)
+    assert "tahoe-may-be-stale" not in drive.request("GET", path).headers
+    assert "may_be_stale" not in drive.json("GET", top)[1]
+    for server in drive.grid.servers[:2]:
+        server.down = True
+    reply = drive.request("GET", path)
+    assert (reply.body, reply.headers["tahoe-may-be-stale"]) == (FILE, "true")
+    assert drive.json("GET", top)[1]["may_be_stale"] is True
+    assert drive.request("PUT", path, b"new").status in {503, 504}
+    drive.grid.servers[2].down = True
+    assert drive.request("GET", path).status == 410
+    assert drive.request("PUT", "/uri", FILE * 2).status == 503
+
+
 # --- directories -------------------------------------------------------------------------------------------
 
 
