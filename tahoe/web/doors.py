@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse
 
-from tahoe.web.calls import NOT_KEPT, Call, json_answer
+from tahoe.web.calls import NOT_KEPT, Call, json_answer, text_answer
 from tahoe.web.errors import WebError
 from tahoe.web.sessions import CODE_SECONDS, COOKIE
 
@@ -44,4 +44,12 @@ async def enter(call: Call) -> ASGIApp:
     answer = RedirectResponse("/", 303, headers=NOT_KEPT)
     is_secure = call.scope["scheme"] == "https"
     answer.set_cookie(COOKIE, cookie, path="/", secure=is_secure, httponly=True, samesite="strict")
+    return answer
+
+
+async def leave(call: Call) -> ASGIApp:
+    """End the session that the request belongs to."""
+    call.services.guard.sessions.end(call.services.guard.check_session(call.scope))
+    answer = text_answer("the session is over")
+    answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return answer

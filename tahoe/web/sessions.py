@@ -100,6 +100,10 @@ class Sessions:
         self._sessions.move_to_end(cookie)
         return session
 
+    def end(self, session: Session) -> None:
+        """Let a browser in no more."""
+        self._sessions = OrderedDict((cookie, each) for cookie, each in self._sessions.items() if each is not session)
+
 
 def new_host_name() -> str:
     """Return a host name that leads to this machine and that nobody else's pages have."""

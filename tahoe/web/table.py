@@ -151,6 +151,7 @@ TABLE: Final[tuple[Row, ...]] = (
     # browsers
     Row("POST", "/session", "", doors.invite, _NODE, gives=Gives.INVITATION),
     Row("GET", "/session", "", doors.enter, _OPEN, (CODE,), gives=Gives.ELSEWHERE),
+    Row("DELETE", "/session", "", doors.leave, _NODE, gives=Gives.TEXT),
     # roots
     Row("GET", "/vdrive", "", roots.list_roots, _NODE, (ASK_VDRIVES,)),
     Row("GET", "/vdrive", "json", roots.list_roots, _NODE, (ASK_VDRIVES,)),

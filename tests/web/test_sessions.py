@@ -62,6 +62,15 @@ def test_a_session_does_not_let_others_in(gateway, own, cookie):
     assert reply.status == 403
 
 
+def test_a_session_ends_when_the_browser_says_so(gateway, own, cookie):
+    reply = gateway.request("DELETE", "/session", token=None, Host=own, Cookie=cookie, Sec_Fetch_Site="cross-site")
+    assert reply.status == 403
+    reply = gateway.request("DELETE", "/session", token=None, Host=own, Cookie=cookie, Sec_Fetch_Site="same-origin")
+    assert (reply.status, "max-age=0" in reply.headers["set-cookie"].lower()) == (200, True)
+    assert gateway.request("GET", "/status", token=None, Host=own, Cookie=cookie).status == 401
+    assert gateway.request("DELETE", "/session").status == 401
+
+
 def test_a_cookie_counts_only_under_the_nodes_own_name(gateway, cookie):
     for host in ("localhost", "127.0.0.1"):
         assert gateway.request("GET", "/status", token=None, Host=host, Cookie=cookie).status == 401

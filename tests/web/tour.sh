@@ -101,6 +101,7 @@ URL=$(node -X POST "$NODE/session" | json 'it["url"]')
 AT=$(echo "$URL" | cut -d / -f 3)
 quiet --cookie-jar jar --resolve "$AT:127.0.0.1" "$URL" > /dev/null
 quiet --cookie jar --resolve "$AT:127.0.0.1" "http://$AT/status" > /dev/null
+quiet --cookie jar --resolve "$AT:127.0.0.1" -X DELETE --header "Origin: http://$AT" "http://$AT/session" > /dev/null
 
 # what is refused
 same "$(curl --silent --output /dev/null --write-out '%{http_code}' -T file "$NODE/uri")" 401
