@@ -136,6 +136,7 @@ class _Story:
             f"[bold]The gateway is at {url}[/bold]; its pages open with\n"
             f"\n  tahoe webopen -d {client}\n"
             f"\nand the commands work, for example:\n"
+            f"\n  tahoe webopen -d {client}     [dim]# its pages, in a browser; --print gives the address[/dim]"
             f"\n  tahoe ls -d {client} -l {GLOBAL_ROOT}:"
             f"\n  tahoe put -d {client} FILE {GLOBAL_ROOT}:"
             f"\n  tahoe get -d {client} {cap} | sha256sum"
