@@ -31,8 +31,6 @@ from tahoe.web.places import checked_path, directory_at, find, parse_place
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-SIGNS: Final = ("folder", "image", "audio", "video", "text", "pdf", "file", "unknown")
-
 
 class Message(NamedTuple):
     """What a page says after a form was sent."""
@@ -105,7 +103,6 @@ class Browsing:
                 "summary": summary(drawn),
                 "order": order,
                 "columns": COLUMNS,
-                "signs": render.signs(SIGNS),
                 "writeable": directory.writeable,
                 "may_be_stale": listing.may_be_stale,
                 "message": _message(visit),

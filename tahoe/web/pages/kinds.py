@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import mimetypes
 from typing import Final
+
+from tahoe.web.content import Manner
 
 TEXT_TYPES: Final = frozenset(
     {"application/json", "application/xml", "application/toml", "application/x-sh", "application/yaml"}
@@ -27,14 +28,9 @@ TEXT_SUFFIXES: Final = (
 _FAMILIES: Final = ("image", "audio", "video", "text")
 
 
-def media_type(name: str) -> str:
-    """Return the media type that a name promises; ``application/octet-stream`` if none."""
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
-
-
 def family(name: str) -> str:
-    """Return what kind of file this seems to be: text, image, audio, video, pdf or file."""
-    kind = media_type(name)
+    """Return what kind of file this seems to be, by the type it is served as: text, image, audio, video, pdf or file."""
+    kind = Manner(name).kind
     if kind == "application/pdf":
         return "pdf"
     if kind in TEXT_TYPES or name.lower().endswith(TEXT_SUFFIXES):

@@ -14,7 +14,6 @@ from importlib.resources import files
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateNotFound
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -111,10 +110,3 @@ def environment() -> Environment:
 @cache
 def _content(name: str) -> bytes:
     return (files("tahoe.web.pages") / "static" / name).read_bytes()
-
-
-@cache
-def signs(kinds: tuple[str, ...]) -> Mapping[str, Markup]:
-    """Return the pictures of kinds, drawn once: a list of ten thousand files shows few different ones."""
-    sign = environment().get_template("parts.html").module.sign  # type: ignore[attr-defined]  # a macro of the template
-    return {kind: Markup(str(sign(kind)).strip()) for kind in kinds}  # noqa: S704  # our own template's text

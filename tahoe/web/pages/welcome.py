@@ -90,7 +90,11 @@ def _alarms(status: Mapping[str, Any]) -> list[Alarm]:
         )
         found.append(Alarm("warn", text))
     if storage and not storage["accepts"]:
-        found.append(Alarm("warn", "This node's store takes no new shares: its disk or limit is full, or it is set to read-only."))
+        found.append(
+            Alarm(
+                "warn", "This node's store takes no new shares: its disk or limit is full, or it is set to read-only."
+            )
+        )
     if status["failures"]:
         text = f"{words.many(status['failures'], 'task')} of this node failed. Its logs/node.log says more."
         found.append(Alarm("bad", text))

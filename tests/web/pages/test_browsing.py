@@ -97,7 +97,7 @@ def test_several_things_are_moved_and_removed_at_once(profile, site, home):
     expect(page.locator(".chosen")).to_be_hidden()
     page.get_by_label("Choose a", exact=True).check()
     page.get_by_label("Choose b", exact=True).check()
-    page.get_by_label("move to folder").fill(f"{home}/box")
+    page.get_by_label("Move what is chosen").fill(f"{home}/box")
     page.get_by_role("button", name="Move", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("box")
     assert rows(page) == ["a", "b"]

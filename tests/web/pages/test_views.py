@@ -170,14 +170,13 @@ def test_ten_thousand_entries_are_drawn_in_less_than_a_second():
         "summary": summary(drawn),
         "order": Order(),
         "columns": COLUMNS,
-        "signs": render.signs(("folder", "image")),
         "writeable": True,
         "may_be_stale": False,
         "message": None,
     }
     page = render.page("directory", context)
     assert time.process_time() - began < 1.0
-    assert page.body.count(b'class="entry"') == 10_000
+    assert page.body.count(b'class="entry image"') == 10_000
 
 
 HEAD = Head("kitchen", (), "")
