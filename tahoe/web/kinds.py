@@ -26,11 +26,11 @@ def starter(kind: str) -> Endpoint:
     """Return the endpoint that starts jobs of a kind."""
 
     async def start(call: Call) -> ASGIApp:
-        """Do the same as a job, which goes on when nobody waits for it."""
         found = await find(call.services.client, call.place)
         job = call.services.jobs.start(kind, JOB_KINDS[kind](call.services, found.capability))
         return json_answer({"job": job.identity}, 202)
 
+    start.__doc__ = f"Do what `t={kind}` does as a job, which goes on when nobody waits for it."
     return start
 
 

@@ -17,7 +17,7 @@ the table of routes that the gateway serves (`python -m tahoe.web.reference > do
 programs.
 
 ```console
-$ export NODE=$(cat ~/.tahoe/node.url) TOKEN=$(cat ~/.tahoe/private/api_token)
+$ export NODE=$(cat $TAHOE_NODE/node.url) TOKEN=$(cat $TAHOE_NODE/private/api_token)  # of your node's directory
 $ curl -T photo.jpg -H "Authorization: Bearer $TOKEN" $NODE"vdrive/private/photos/photo.jpg"
 URI:CHK:...
 $ curl -H "Authorization: Bearer $TOKEN" $NODE"vdrive/private/photos?t=json"
@@ -112,8 +112,9 @@ def _row(row: Row) -> str:
     wanted += [parameter.name if parameter.required else f"[{parameter.name}]" for parameter in row.parameters]
     request = f"`{row.method} {row.path}{'?' if wanted else ''}{'&'.join(wanted)}`"
     body = f"<br>body: {row.takes.value}" if row.takes else ""
+    does = row.about.replace("``", "`")
     gives = f"{row.gives.about} ({', '.join(map(str, row.gives.statuses))})"
-    return f"| {request}{body} | {_NEEDS[row.authority]} | {row.about} | {gives} |"
+    return f"| {request}{body} | {_NEEDS[row.authority]} | {does} | {gives} |"
 
 
 def _parameters() -> Iterator[str]:
