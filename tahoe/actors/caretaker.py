@@ -8,12 +8,13 @@ that where somebody keeps a manifest of verify caps for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tahoe.actors.carelist import CareList, Record, Root
+from tahoe.actors.carelist import CareList, Root
 from tahoe.actors.carereport import CareReport, report_on
-from tahoe.actors.carework import CareWork, Tidings
+from tahoe.actors.careround import CareRound, Tidings
+from tahoe.actors.carework import CareWork
 from tahoe.actors.checking import INDEXES_IN_MESSAGE
 from tahoe.actors.client import Client
 from tahoe.actors.keeper import Target, target_of
@@ -65,7 +66,7 @@ class Caretaker(Actor):
 
     Attributes:
         care: what it looks after.
-        work: what it does.
+        shared: whom it sees, and what it has done.
         on_change: called with a report whenever the state of the whole has changed.
     """
 
@@ -76,7 +77,8 @@ class Caretaker(Actor):
         self._client = client
         self._terms = terms
         self.care = CareList(client.keeping)
-        self.work = CareWork(client.keeping, client.keeper, self.care, terms.rules, Allowance(terms.budget, ctx.now()))
+        self.shared = CareRound(client.keeping, self.care, terms.rules, Allowance(terms.budget, ctx.now()))
+        self._work = CareWork(self.shared, client.keeper)
         self.on_change: Callable[[CareReport], None] = nobody
         self._state = ""
         self._busy = False
@@ -154,19 +156,19 @@ class Caretaker(Actor):
 
     def report(self) -> CareReport:
         """How it stands with everything."""
-        return report_on(self.care, self.work.standing(), self._terms.rules, self.ctx.wall_time())
+        return report_on(self.care, self.shared.standing(), self._terms.rules, self.ctx.wall_time())
 
     @property
     def tidings(self) -> Tidings:
         """What was done since the node started."""
-        return self.work.tidings
+        return self.shared.tidings
 
     # --- rounds ------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         while True:
             await self.ctx.sleep(self._terms.tick * self.ctx.rng.uniform(0.5, 1.5))
-            self.work.meet()
+            self.shared.meet()
             if self._terms.budget.is_open(self.ctx.wall_time()):
                 await self.round()
 
@@ -182,7 +184,7 @@ class Caretaker(Actor):
         try:
             worked = await self._round(everything=everything)
         except TahoeError as error:
-            self.work.tidings.complain(f"a round was broken off: {error}")
+            self.shared.tidings.complain(f"a round was broken off: {error}")
             worked = True
         finally:
             self._busy = False
@@ -191,26 +193,20 @@ class Caretaker(Actor):
 
     async def _round(self, *, everything: bool) -> bool:
         """Do what is due; whether anything was."""
-        self.work.meet()
+        self.shared.meet()
         if self._terms.own_roots:
             await self._adopt_own_roots()
         for root in list(self.care.roots.values()):
             if everything or self.ctx.wall_time() - root.walked >= self._terms.rules.check_every:
                 await self._walk(root)
-        due = self.work.due(everything=everything)
+        due = self._work.looking.due(everything=everything)
         for start in range(0, len(due), INDEXES_IN_MESSAGE):
-            await self._treat(due[start : start + INDEXES_IN_MESSAGE])
+            await self._work.treat(due[start : start + INDEXES_IN_MESSAGE])
+            await self.care.save()
         self.care.forget_unreached(self.ctx.wall_time() - FORGET_AFTER)
         self.care.worked = self.ctx.wall_time()
         await self.care.save()
         return bool(due)
-
-    async def _treat(self, records: Sequence[Record]) -> None:
-        await self.work.look(records)
-        await self.work.mend(records)
-        await self.work.challenge(records)
-        await self.work.move(records)
-        await self.care.save()
 
     # --- roots -------------------------------------------------------------------------------------------------
 
