@@ -130,7 +130,7 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
         ):
             axes.plot(sizes, values, color=look.color, linestyle=look.dash, marker=look.marker, label=name)
     sent.axhline(configuration.size * 10 / 3 / 1000, color="#888888", linewidth=0.8)
-    sent.annotate("N/k times the file", (configuration.servers[0], configuration.size * 10 / 3 / 1000), (2, 3),
+    sent.annotate("N/k times the file", (configuration.servers[0], configuration.size * 10 / 3 / 1000), (2, -10),
                   textcoords="offset points", fontsize=7, color="#666666")  # fmt: skip
     _dress(messages, "messages")
     _dress(sent, "kB sent by all nodes")
