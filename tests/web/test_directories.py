@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
@@ -94,6 +95,21 @@ def test_a_range_and_an_unchanged_file_work_by_path(drive, top):
     reply = drive.request("GET", path, Range="bytes=3-9")
     assert (reply.status, reply.body) == (206, FILE[3:10])
     assert drive.request("GET", path, If_None_Match=reply.headers["etag"]).status == 304
+
+
+def test_files_that_need_the_same_parents_at_the_same_moment_all_arrive(drive, top):
+    def put(number: int) -> int:
+        return drive.request("PUT", child(top, "new", "deep", f"file {number}"), FILE + bytes([number])).status
+
+    def make(number: int) -> int:
+        return drive.request("POST", child(top, "new", "deep", f"directory {number % 2}") + "?t=mkdir").status
+
+    with ThreadPoolExecutor(8) as pool:
+        puts, makes = pool.map(put, range(12)), pool.map(make, range(8))
+        assert set(puts) == {201}
+        assert set(makes) <= {200, 201}
+    found = drive.json("GET", child(top, "new", "deep"))[1]["children"]
+    assert sorted(found) == sorted([*(f"file {number}" for number in range(12)), "directory 0", "directory 1"])
 
 
 # --- slots -------------------------------------------------------------------------------------------------
