@@ -57,6 +57,12 @@ def _here(here: Facts) -> Iterable[str]:
         yield f"  {_name(each):{width}}  {_kept(each)}"
     space, trash = here["space"], here["trash"]
     yield f"  {space['shares']} shares in all; room for {human_size(space['available'])} of {human_size(space['capacity'])}"
+    for words, kept in (
+        ("whose leases end this week", here.get("week")),
+        ("that nobody leases", here.get("collectable")),
+    ):
+        if kept:
+            yield f"  {kept['shares']} of them, {human_size(kept['bytes'])}, {words}"
     yield f"  trash: {trash['shares']} shares, {human_size(trash['bytes'])}, which give way when room is short"
     if not here["counted"]:
         yield "  These are the figures of the last count; a new one is under way."

@@ -10,6 +10,7 @@ from tahoe.actors.membership import Membership
 from tahoe.actors.storage import StorageServer
 from tahoe.codec import base32
 from tahoe.net.incarnation import Incarnation
+from tahoe.policy.lease import DAY
 from tahoe.protocol import CLIENT, MEMBER, STORAGE, AccountUsage, Space, UsageTold
 from tahoe.storage.leaseindex import Entry
 
@@ -29,7 +30,7 @@ class UsageReport:
 
     async def usage(self, _words: list[str]) -> dict[str, Any]:
         """What this node's account keeps on every server, and what everybody keeps here."""
-        return {"mine": await self._mine(), "here": self._here()}
+        return {"mine": await self._mine(), "here": await self._here()}
 
     async def trash(self, _words: list[str]) -> dict[str, Any]:
         """What is in the trash of this node's storage, oldest first."""
@@ -65,15 +66,20 @@ class UsageReport:
             for server in sorted(servers, key=lambda each: each.label)
         ]
 
-    def _here(self) -> dict[str, Any] | None:
+    async def _here(self) -> dict[str, Any] | None:
         server = self._server
         if server is None:
             return None
         told = server.steward.usage_of_all()
-        trash = server.steward.books.index.trash()
+        index, now = server.steward.books.index, server.steward.now()
+        trash = index.trash()
+        week = await self._running.workshop.run(index.ending, now, now + 7 * DAY)
+        collectable = await self._running.workshop.run(index.ending, float("-inf"), now)
         return {
-            "counted": server.steward.books.index.complete,
-            "time": server.steward.now(),
+            "counted": index.complete,
+            "time": now,
+            "week": week._asdict(),
+            "collectable": collectable._asdict(),
             "space": _space(told.space),
             "trash": {"bytes": trash.bytes, "shares": trash.shares},
             "accounts": [{**_account(each), "nickname": self._nickname(each.account)} for each in told.accounts],

@@ -134,6 +134,9 @@ class LeaseIndex(Protocol):
     def owners(self) -> dict[int, Kept]:
         """What is kept by owner number, as far as known."""
 
+    def ending(self, first: float, last: float) -> Kept:
+        """How much it is whose leases end in this time, both ends included; trash excluded."""
+
     def expiring(self, first: float, last: float, most: int) -> list[Entry]:
         """Shares whose leases end in this time, both ends included, ascending; at most so many, the first."""
 
@@ -221,6 +224,11 @@ class MemoryLeaseIndex:
         """See ``LeaseIndex``."""
         with self._lock:
             return dict(self._tally.owners)
+
+    def ending(self, first: float, last: float) -> Kept:
+        """See ``LeaseIndex``."""
+        found = self.expiring(first, last, len(self._entries))
+        return Kept(sum(entry.size for entry in found), len(found))
 
     def expiring(self, first: float, last: float, most: int) -> list[Entry]:
         """See ``LeaseIndex``."""

@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS shares (
     leases BLOB NOT NULL,
     PRIMARY KEY (storage_index, kind, number)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_expiry ON shares (expires) WHERE discarded = 0;
+CREATE INDEX IF NOT EXISTS by_expiry ON shares (expires, size) WHERE discarded = 0;
 CREATE INDEX IF NOT EXISTS by_discard ON shares (discarded) WHERE discarded > 0;
 CREATE TABLE IF NOT EXISTS facts (id INTEGER PRIMARY KEY CHECK (id = 0), value BLOB NOT NULL);
 """
@@ -166,10 +166,17 @@ class SqliteLeaseIndex:
         with self._lock:
             return dict(self._tally.owners)
 
+    def ending(self, first: float, last: float) -> Kept:
+        """See ``LeaseIndex``."""
+        query = "SELECT COALESCE(SUM(size), 0), COUNT(*) FROM shares WHERE discarded = 0 AND expires BETWEEN ? AND ?"
+        with self._lock:
+            row = self._do(lambda db: db.execute(query, _bounds(first, last)).fetchone())
+        return Kept(*(row or (0, 0)))
+
     def expiring(self, first: float, last: float, most: int) -> list[Entry]:
         """See ``LeaseIndex``."""
         condition = "discarded = 0 AND expires BETWEEN ? AND ? ORDER BY expires, storage_index, kind, number LIMIT ?"
-        return self._entries(condition, max(first, -(2.0**62)), min(last, 2.0**62), most)
+        return self._entries(condition, *_bounds(first, last), most)
 
     def discarded(self, most: int) -> list[Entry]:
         """See ``LeaseIndex``."""
@@ -278,6 +285,11 @@ class SqliteLeaseIndex:
             with suppress(sqlite3.Error):
                 connection.close()
         self._changes = 0
+
+
+def _bounds(first: float, last: float) -> tuple[float, float]:
+    """Times that SQLite can compare."""
+    return max(first, -(2.0**62)), min(last, 2.0**62)
 
 
 def _one(db: sqlite3.Connection, name: ShareName) -> Entry | None:

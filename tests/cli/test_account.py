@@ -115,6 +115,7 @@ def test_usage_shows_what_everybody_keeps_here(ask):
     assert f"{EVE}" in page
     assert "of 9.0 kB" in page
     assert "trash: 1 shares" in page
+    assert "0 of them, 0 bytes, that nobody leases" in page
     told = json.loads(ask("usage", "--json").out)
     assert told["mine"] is None
     assert [each["account"] for each in told["here"]["accounts"]] == ["alice", EVE]

@@ -44,6 +44,9 @@ class LeaseIndexConformance:
         assert [each.expires for each in lease_index.expiring(15, 40, 10)] == [20, 30, 40]
         assert [each.expires for each in lease_index.expiring(float("-inf"), float("inf"), 2)] == [10, 20]
         assert lease_index.expiring(51, 99, 5) == []
+        assert lease_index.ending(15, 40) == Kept(30, 3)
+        assert lease_index.ending(float("-inf"), float("inf")) == Kept(50, 5)
+        assert lease_index.ending(51, 99) == Kept(0, 0)
 
     def test_the_last_lease_decides_and_a_share_without_readable_leases_never_ends(self, lease_index):
         lease_index.put(Entry(ShareName(FILE, index(0), 0), 1, {2: 30, 3: 70, 4: 50}))
