@@ -193,7 +193,7 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
             _draw(axes, kind, mine, look)
     for axes in (even, logarithmic):
         axes.set_xlabel("probability that a server is down")
-    figure.legend(*even.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.legend(*even.get_legend_handles_labels(), loc="outside lower center", ncols=1)
     figure.suptitle(
         f"a path of {configuration.depth} directories; lines: exact; marks: {configuration.runs} simulated runs each; "
         f"bands: {100 * configuration.confidence:g} % intervals",

@@ -58,6 +58,8 @@ class Fleet:
             self.nodes[node].state.clear()
             if node in self.disks:
                 self.disks[node] = self.new_disk()
+        if node in self.disks:
+            self.disks[node].platter.mend()  # whoever starts a server has looked after its disk
         self.record("restart", node, "empty" if empty_disk else "")
         self.nodes[node].boot()
 

@@ -91,6 +91,9 @@ class Liar:
         self.kind = kind
         self._rng = rng
         self._others = others
+        self._accomplices = frozenset(
+            address.node for address in others
+        )  # or forgers would forge each other's forgeries
         self._first: dict[tuple[NodeId, bytes], WriteSlot | SlotRead] = {}
         self._indexes: dict[type[Message], dict[bytes, None]] = {ReadSlot: {}, ReadShares: {}}
 
@@ -98,7 +101,7 @@ class Liar:
         """Handle a message as a liar does."""
         if self.kind == "drip":
             await actor.ctx.sleep(DRIP_SECONDS)
-        elif self.kind == "forges" and isinstance(message, WriteSlot):
+        elif self.kind == "forges" and isinstance(message, WriteSlot) and sender not in self._accomplices:
             actor.ctx.spawn(self._forge(actor, message))
         elif self.kind == "forgets":
             denied = _forgotten(message)
