@@ -10,7 +10,7 @@ from tahoe.actors.caretaker import CareTerms
 from tahoe.net.quantities import ByteSize, Seconds
 from tahoe.policy.allowance import Budget
 from tahoe.policy.care import CareRules
-from tahoe.policy.repair import RepairRule
+from tahoe.policy.repair import LAZY, RepairRule
 
 
 def about(text: str) -> msgspec.Meta:
@@ -32,7 +32,7 @@ class CareSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     challenges: Annotated[int, about("Blocks asked for by chance in each round over a hundred objects.")] = 20
     repair_margin: Annotated[
         float, about("Repair when so much of the spare shares is left: 1 as soon as one is gone, 0 at the last.")
-    ] = 1.0
+    ] = LAZY.margin
     bytes_per_day: Annotated[ByteSize, about("Bytes that repairs and the like may move in a day; 0: no limit.")] = (
         ByteSize(0)
     )

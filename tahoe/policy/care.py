@@ -15,12 +15,12 @@ Three questions, each answered by a pure function, so that simulated decades and
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
-from tahoe.policy.repair import RepairRule
+from tahoe.policy.repair import LAZY, RepairRule
 from tahoe.protocol import NodeId
 from tahoe.theory.availability import loss
 
@@ -54,7 +54,7 @@ class CareRules:
     grace: float = 4 * DAY
     renew_every: float = 6 * DAY
     challenges: int = 20
-    repair: RepairRule = field(default_factory=RepairRule)
+    repair: RepairRule = LAZY
 
 
 class Standing(NamedTuple):

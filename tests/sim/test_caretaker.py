@@ -16,13 +16,14 @@ from tahoe.codec.capability import parse
 from tahoe.errors import BadCapability, NoSuchRoot
 from tahoe.policy.allowance import Budget
 from tahoe.policy.care import DAY, CareRules
-from tahoe.policy.repair import RepairRule
+from tahoe.policy.repair import AT_ONCE
 from tahoe.protocol import CARETAKER, CLIENT, MEMBER, STORAGE
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.phantom import Phantom
 
-TERMS = CareTerms(tick=6 * 3600.0, own_roots=False)
+EAGER = CareRules(repair=AT_ONCE)
+TERMS = CareTerms(EAGER, tick=6 * 3600.0, own_roots=False)
 
 
 def grid_of(fidelity="phantom", servers=15, care=TERMS, clients=1, **options):
@@ -119,7 +120,7 @@ def test_a_server_that_is_said_to_be_gone_is_made_up_for_at_once():
 
 
 def test_a_liar_is_found_out_by_challenges_and_his_shares_are_made_elsewhere():
-    grid = grid_of(care=replace(TERMS, rules=CareRules(challenges=100)))
+    grid = grid_of(care=replace(TERMS, rules=replace(EAGER, challenges=100)))
     _, caps = plant(grid, 60)
     days(grid, 1)
     liar = "server-3"
@@ -143,7 +144,7 @@ def test_a_liar_is_found_out_by_challenges_and_his_shares_are_made_elsewhere():
 
 def test_within_a_small_budget_the_most_endangered_come_first():
     budget = Budget(bytes_per_day=400_000.0)
-    grid = grid_of(care=replace(TERMS, budget=budget, rules=CareRules(grace=DAY)))
+    grid = grid_of(care=replace(TERMS, budget=budget, rules=replace(EAGER, grace=DAY)))
     _, caps = plant(grid, 40)
     days(grid, 1)
     poor = caps[7]
@@ -166,7 +167,7 @@ def test_within_a_small_budget_the_most_endangered_come_first():
 
 
 def test_a_lazy_rule_repairs_later_and_then_everything():
-    grid = grid_of(care=replace(TERMS, rules=CareRules(repair=RepairRule(0.5))))
+    grid = grid_of(care=replace(TERMS, rules=CareRules()))
     _, caps = plant(grid, 10)
     days(grid, 1)
     cap = caps[0]
@@ -266,7 +267,7 @@ def test_it_grows_old_and_says_so_when_it_can_t_work():
 
 
 def test_what_is_lost_turns_the_light_red():
-    grid = grid_of(care=replace(TERMS, rules=CareRules(grace=DAY)))
+    grid = grid_of(care=replace(TERMS, rules=replace(EAGER, grace=DAY)))
     _, caps = plant(grid)
     days(grid, 1)
     for name in servers_with(grid, caps[3], 10):
