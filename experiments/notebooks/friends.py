@@ -142,7 +142,7 @@ right.errorbar(
     fmt="^",
     color=LOOKS[2].color,
 )
-right.set(xlabel="friends", ylabel="part of the time out of reach", ylim=(0, None))
+right.set(xlabel="friends", ylabel="part of the time out of reach", yscale="log", ylim=(1e-3, 1))
 caption = "Loss and unavailability against the number of friends, in rough weather, with 95 % intervals"
 
 # %% [markdown]
