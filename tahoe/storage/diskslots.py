@@ -334,7 +334,6 @@ class DiskSlotStore:
             path, stamp = path_of(storage_index, number), max(1, int(now))
             if self._log.holds(path):
                 self._log.checkpoint()
-            self._purge_all(storage_index, number)
             self._memory.forget((storage_index, number))
             self._filesystem.rename(path, _trash_path(storage_index, number, stamp))
             self._folders.changed(folder_of(storage_index))

@@ -224,7 +224,6 @@ class Shelves:
             if container is None or max(ends_of(container.leases).values(), default=0) != expires:
                 self._report_file(storage_index, number, path_of(storage_index, number))
                 return False
-            self._purge_all(storage_index, number)
             self._forget(storage_index, number)
             stamp = max(1, int(now))
             self._filesystem.rename(path_of(storage_index, number), _trash_path(storage_index, number, stamp))

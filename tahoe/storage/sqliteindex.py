@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS shares (
     leases BLOB NOT NULL,
     PRIMARY KEY (storage_index, kind, number)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS by_expiry ON shares (expires, size) WHERE discarded = 0;
+CREATE INDEX IF NOT EXISTS by_expiry ON shares (expires, size, discarded) WHERE discarded = 0;
 CREATE INDEX IF NOT EXISTS by_discard ON shares (discarded) WHERE discarded > 0;
 CREATE TABLE IF NOT EXISTS facts (id INTEGER PRIMARY KEY CHECK (id = 0), value BLOB NOT NULL);
 """
