@@ -18,7 +18,7 @@ from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.faults import DiskFault, Scheduled
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.phantom import Phantom
-from tahoe.storage.faulty import Rots
+from tahoe.storage.faulty import Fills, Rots
 
 FIDELITIES = ["wire", "message", "phantom"]
 LIMITS = Limits(segment=30_000, small=100_000)
@@ -209,3 +209,79 @@ def test_leases_are_added_to_all_that_is_found():
     after = grid.fleet.disks[name].store.leases(index, number)
     assert len(after) == len(before)
     assert after[0].expires >= before[0].expires + 900
+
+
+# --- trouble on the way -------------------------------------------------------------------------------------------
+
+
+def damaged(grid, fidelity="message", size=100_000):
+    """A file of which three shares are gone; its cap, and its verifier."""
+    capability, verifier = put(grid, fidelity, size)
+    empty(grid, *list(holders(grid, verifier))[:3])
+    return capability, verifier
+
+
+def repair(grid, verifier):
+    """The story of a check and a repair."""
+    desk = desk_of(grid)
+
+    async def story():
+        _, holdings = await check_files(desk, [verifier], desk.servers())
+        return await mend_file(desk, verifier, Findings(holdings), ignore_progress)
+
+    return story()
+
+
+@pytest.mark.parametrize("after", [0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
+def test_a_repairer_that_dies_half_way_does_no_harm_and_the_next_one_ends_it(after):
+    grid = grid_of("message")
+    capability, verifier = damaged(grid)
+    grid.clients[0].observe(repair(grid, verifier))
+    grid.run(after)
+    grid.crash("client-0")
+    grid.run(5.0)
+    grid.restart("client-0")
+    grid.run(5.0)
+    assert grid.download(capability) == content("message", 100_000)
+    grid.run(repair(grid, verifier))
+    desk = desk_of(grid)
+    (health,), _ = grid.run(check_files(desk, [verifier], desk.servers()))
+    assert health.is_healthy
+
+
+def test_two_who_repair_the_same_file_at_once_are_both_right():
+    grid = SimGrid(7, servers=12, clients=2, options=GridOptions(fidelity="message", limits=LIMITS))
+    capability, verifier = damaged(grid)
+    both = []
+    for client in grid.clients:
+        actor = client.actor(CLIENT)
+        desk = KeepingDesk(actor.ctx, actor.membership.servers, desk_of(grid).terms)
+
+        async def story(desk=desk):
+            _, holdings = await check_files(desk, [verifier], desk.servers())
+            return await mend_file(desk, verifier, Findings(holdings), ignore_progress)
+
+        both.append(client.observe(story()))
+    results = [grid.run(promise) for promise in both]
+    assert all(mended.after.is_healthy for mended in results)
+    sizes = {
+        number: {
+            disk.store.read(verifier.storage_index, number, 0, 10**6)
+            for disk in grid.fleet.disks.values()
+            if number in disk.store.shares(verifier.storage_index)
+        }
+        for number in range(10)
+    }
+    assert all(len(copies) == 1 for copies in sizes.values())
+    assert grid.download(capability) == content("message", 100_000)
+
+
+@pytest.mark.parametrize("size", [20_000, 100_000])
+def test_shares_that_a_full_disk_refuses_go_to_the_next_one(size):
+    grid = grid_of("message")
+    _, verifier = damaged(grid, size=size)
+    full = next(name for name in grid.fleet.disks if name not in holders(grid, verifier))
+    grid.apply((Scheduled(0.0, DiskFault(full, (Fills(),))),))
+    mended = grid.run(repair(grid, verifier))
+    assert mended.successful
+    assert grid.node(full).name not in mended.outcome.made.values()
