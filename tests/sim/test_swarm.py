@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tahoe.actors.directories import Directories
+from tahoe.codec.slot import SlotProof, SlotWriter
 from tahoe.errors import NoSpace
 from tahoe.sim import swarm
 from tahoe.sim.__main__ import main
@@ -129,10 +130,14 @@ def test_an_edit_that_was_refused_and_is_there_is_a_violation(monkeypatch):
 
 
 def test_a_slot_that_its_owner_did_not_sign_is_a_violation(monkeypatch):
-    run = trial(WRITES)
-    monkeypatch.setattr("tahoe.codec.slot._verified", lambda *_: False)
-    with pytest.raises(Exception, match=r"sign|enough|share"):
-        run.run()
+    monkeypatch.setattr("tahoe.codec.slot._verified", lambda *_: True)
+    monkeypatch.setattr(SlotWriter, "sign", _signed_by_nobody)
+    with pytest.raises(Violation, match="did not sign"):
+        trial(WRITES).run()
+
+
+def _signed_by_nobody(self, version) -> SlotProof:
+    return SlotProof(version.pack(), bytes(64), self.reader.public_key, self.reader.read_key_hash)
 
 
 def test_a_story_that_never_ends_is_a_violation():
