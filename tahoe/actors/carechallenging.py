@@ -78,6 +78,7 @@ class Challenging:
             record.flaws = [*record.flaws, place]
             if not is_honest:
                 self._round.care.trust.learn(node, passed=False)
+                self._desk.terms().room.times.lied(node)
         self._round.care.touch(record)
 
     async def _admits(self, record: Record, node: NodeId, number: int, flaw: str) -> bool:

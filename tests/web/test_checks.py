@@ -140,3 +140,23 @@ def test_a_path_that_leads_nowhere_is_an_error(drive, tahoe):
     done = tahoe("check", f"{top}/nothing")
     assert done.returncode == 1
     assert "nothing" in done.stderr
+
+
+def test_directories_are_checked_and_repaired_by_their_verify_caps(drive):
+    top, _ = plant(drive)
+    mutable = parse(top).verifier()
+    cap = parse(drive.put(CONTENT))
+    frozen = drive.run(drive.client.directories.create_immutable({"long name " * 10: NewChild(cap)}, None)).verifier()
+    assert str(mutable).startswith("URI:DIR3-Verifier:")
+    assert str(frozen).startswith("URI:DIR2-CHK-Verifier:")
+    for verifier in (mutable, frozen):
+        assert finished(drive, f"/uri/{verifier}?t=start-verify")["results"]["healthy"]
+    lose(drive, str(frozen), 1)
+    assert finished(drive, f"/uri/{frozen}?t=start-repair")["repair-successful"]
+    index = mutable.storage_index
+    server = drive.grid.servers[0].actor
+    for number in list(server.slots.numbers(index)):
+        server.slots._slots[index].pop(number)
+    found = finished(drive, f"/uri/{mutable}?t=start-repair")
+    assert found["repair-successful"]
+    assert found["post-repair-results"]["count-shares-good"] == 4
