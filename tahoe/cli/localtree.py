@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import stat
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,7 @@ _KINDS: Final = {
     stat.S_IFBLK: "a device",
 }
 
+_DRAFT: Final = re.compile(r"\.tahoe-([0-9]+)-[0-9]+\.part")
 _draft_numbers = itertools.count()
 
 
@@ -115,11 +117,15 @@ class LocalTarget:
 
     def open(self) -> None:
         """See ``TargetFolder``."""
-        with suppress(FileExistsError):
+        try:
             self.path.mkdir()
-        mode = (self.path.stat() if self._given else self.path.lstat()).st_mode
-        if not stat.S_ISDIR(mode):
-            raise click.ClickException(f"{self.label}: there is something else of this name, no directory")
+        except FileExistsError:
+            mode = (self.path.stat() if self._given else self.path.lstat()).st_mode
+            if not stat.S_ISDIR(mode):
+                raise click.ClickException(
+                    f"{self.label}: there is something of this name that is no directory"
+                ) from None
+            sweep(self.path)
 
     def folder(self, name: str) -> LocalTarget:
         """See ``TargetFolder``."""
@@ -174,7 +180,7 @@ def draft_of(path: Path) -> Iterator[IO[bytes]]:
         mode = path.lstat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
             raise click.ClickException(f"{shown(str(path))}: there is something of this name that is no file")
-    draft = path.with_name(f".tahoe-{os.getpid()}-{next(_draft_numbers)}.part")
+    draft = path.with_name(f".tahoe-{os.getpid()}-{next(_draft_numbers)}.part")  # whatever its name, not too long
     try:
         with draft.open("xb") as file:
             yield file
@@ -182,6 +188,27 @@ def draft_of(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with suppress(FileNotFoundError):
             draft.unlink()
+
+
+def sweep(directory: Path) -> None:
+    """Remove drafts of commands that were killed."""
+    for path in directory.glob(".tahoe-*-*.part"):
+        match = _DRAFT.fullmatch(path.name)
+        if match and not _lives(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def _lives(process_id: int) -> bool:
+    """Whether there is such a process; where that can't be asked, all are left in peace."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process_id, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def blocks(file: IO[bytes], size: int | None) -> Iterator[bytes]:

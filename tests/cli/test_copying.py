@@ -299,6 +299,15 @@ def test_a_move_that_is_killed_between_any_two_requests_loses_nothing(shell, dir
     assert found == expected
 
 
+def test_drafts_of_the_dead_are_swept_away_and_those_of_the_living_stay(tree):
+    tree.ok("cp", "-r", "tree", ":copy")
+    dead = tree.file("back/.tahoe-4999999-0.part")
+    living = tree.file(f"back/.tahoe-{os.getpid()}-99999.part")
+    other = tree.file("back/.tahoe-notes-1.part")
+    tree.ok("cp", "-r", ":copy/.", "back")
+    assert (dead.exists(), living.exists(), other.exists()) == (False, True, True)
+
+
 # --- hostile trees -----------------------------------------------------------------------------------------
 
 
