@@ -12,11 +12,12 @@ from tahoe.actors.directories import Found
 from tahoe.codec.capability import Capability, Directory, SlotRead, SlotWrite
 from tahoe.errors import BadCapability, ReadOnly
 from tahoe.web.calls import Call, json_answer, text_answer
-from tahoe.web.content import Manner, readable, send_file
+from tahoe.web.content import readable, send_file
 from tahoe.web.describe import Described, information, listing_pair, new_child
 from tahoe.web.errors import WebError
 from tahoe.web.keeping import incoming, keep, overwrite_slot, wanted_format, write_into_slot
 from tahoe.web.linking import link, way_to
+from tahoe.web.manner import Manner
 from tahoe.web.places import Place, find, start_of
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tahoe.actors.children import Entry
 from tahoe.codec.capability import Capability, Directory, ImmutableRead, Literal, SlotRead, SlotWrite
 from tahoe.web.calls import NOT_KEPT, Call
-from tahoe.web.content import Manner, while_connected
+from tahoe.web.content import while_connected
 from tahoe.web.errors import WebError
+from tahoe.web.manner import Manner
 from tahoe.web.places import directory_at
 from tahoe.web.services import Services
 

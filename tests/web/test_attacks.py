@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tahoe.codec.capability import ImmutableRead
-from tahoe.web.content import Manner
+from tahoe.web.manner import Manner
 from tahoe.web.wire import MOST_HEAD_BYTES, StrictProtocol
 
 FILE = b"<script>fetch('/status')</script>" * 10

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tahoe.codec.capability import Directory, SlotWrite, parse
 from tahoe.errors import BadCapability
-from tahoe.web.content import Manner
 from tahoe.web.errors import WebError
+from tahoe.web.manner import Manner
 from tahoe.web.places import MOST_NAMES, Place, parse_place, place_of
 
 CAP = Directory(SlotWrite(b"s" * 32))

@@ -16,10 +16,11 @@ from tahoe.actors.directories import Found
 from tahoe.actors.edits import Replace
 from tahoe.codec.capability import Capability, Directory, ImmutableRead, ImmutableVerify, Literal, SlotRead, SlotWrite
 from tahoe.errors import TahoeError
-from tahoe.web import files, forms, linking, zips
-from tahoe.web.content import Manner, readable, send_file
+from tahoe.web import files, forms, linking, multipart, zips
+from tahoe.web.content import readable, send_file
 from tahoe.web.errors import WebError, status_of, text_of
 from tahoe.web.keeping import Incoming, keep
+from tahoe.web.manner import Manner
 from tahoe.web.pages import render
 from tahoe.web.pages.about import TEXT_PREVIEW_BYTES, about
 from tahoe.web.pages.directory import COLUMNS, Order, rows, summary
@@ -260,7 +261,7 @@ async def open_capability(visit: Visit) -> ASGIApp:
 async def store_loose(visit: Visit) -> ASGIApp:
     """Store the file of a form, linked from nowhere, and show its page with the capability."""
     call = visit.call()
-    async for part in forms.file_parts(call):
+    async for part in multipart.file_parts(call):
         kept = await keep(call, Incoming(part, None, part.filename))
         return see(f"{opened(visit.session, kept.capability).url}?about&share&done=stored")
     raise WebError(400, "no file was chosen; go back and choose one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tahoe.web.content import Manner
+from tahoe.web.manner import Manner
 
 TEXT_TYPES: Final = frozenset(
     {"application/json", "application/xml", "application/toml", "application/x-sh", "application/yaml"}
