@@ -3,7 +3,7 @@
 Actors and Monte Carlo are given the same servers, the same files in the same homes and the same incidents, and must lose
 the same files; theory must lie in the interval of what either lost. Times are in thousands of seconds, not years: a
 failure law has no scale of its own, and idle years of simulated roster keeping would prove nothing more. The repairer is
-the oldest there is: whoever can still read a file uploads it again.
+the real one, with the caretaker's rule.
 """
 
 from math import exp
@@ -14,12 +14,13 @@ import pytest
 from tahoe.codec.capability import parse
 from tahoe.errors import NotEnoughShares
 from tahoe.policy.order import permuted
-from tahoe.protocol import MEMBER, Encoding
+from tahoe.policy.repair import AT_ONCE, RepairRule
+from tahoe.protocol import CLIENT, MEMBER, Encoding
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.laws import Exponential, Fixed, LogNormal
 from tahoe.sim.lifetimes import Weibull, survival
-from tahoe.sim.montecarlo import NEVER, Below, Checks, Code, Placed, Rules, Study, replay, unplaced
+from tahoe.sim.montecarlo import NEVER, Caretaker, Checks, Code, Placed, Rules, Study, replay, unplaced
 from tahoe.sim.weather import Incident, Losses, faults, forecast
 from tahoe.theory.availability import loss
 from tahoe.theory.confidence import probability_interval
@@ -55,17 +56,19 @@ class Twins:
             homes.append([self.numbers[result.homes[number]] for number in range(self.code.total)])
         return Placed(np.array(homes, np.int32), np.array(orders, np.int32))
 
-    def lost_by_actors(self, every=MISSION):
-        """Files that can't be read any more at the end; until then those that can be are stored again now and then."""
-        lost = set()
-        for turn in range(1, round(MISSION / every) + 1):
-            self.grid.run(self.begun + turn * every - self.grid.world.now())
-            for file in set(range(FILES)) - lost:
-                if not self._is_readable(file):
-                    lost.add(file)
-                elif turn * every < MISSION:
-                    self.grid.upload(self.contents[file])
-        return lost
+    def lost_by_actors(self, every=MISSION, rule=AT_ONCE):
+        """Files that can't be read any more at the end; until then all are checked, and mended by a rule, now and then."""
+        sweeps = round(MISSION / every)
+        for sweep in range(1, sweeps + 1):
+            self.grid.run(self.begun + sweep * every - self.grid.world.now())
+            if sweep < sweeps:
+                self.grid.run(self._mend(rule))
+        return {file for file in range(FILES) if not self._is_readable(file)}
+
+    async def _mend(self, rule):
+        keeper = self.grid.clients[0].actor(CLIENT).keeper
+        for examination in await keeper.check([parse(capability).verifier() for capability in self.capabilities]):
+            await keeper.mend(examination, rule)
 
     def _is_readable(self, file):
         try:
@@ -110,15 +113,19 @@ def test_without_repair_all_three_agree(needed, total, law):
     assert loss(needed, total, survival(law, MISSION)) in probability_interval(lost, 4 * FILES)
 
 
-@pytest.mark.parametrize(("needed", "total", "sweeps"), [(1, 3, 4), (3, 6, 5), (3, 10, 2)])
-def test_with_sweeps_all_three_agree(needed, total, sweeps):
-    lost = 0
+@pytest.mark.parametrize(
+    ("needed", "total", "sweeps", "margin"),
+    [(1, 3, 4, 1.0), (3, 6, 5, 1.0), (3, 6, 5, 0.5), (3, 10, 2, 1.0), (2, 6, 4, 0.0)],
+)
+def test_with_sweeps_by_the_real_repairer_all_three_agree(needed, total, sweeps, margin):
+    lost, rule = 0, RepairRule(margin)
     for seed in range(3):
         twins = Twins(seed, needed, total, Exponential(450.0))
-        by_actors = twins.lost_by_actors(MISSION / sweeps)
-        rules = Rules(repair=Below(total), checks=Checks(MISSION / sweeps))
+        by_actors = twins.lost_by_actors(MISSION / sweeps, rule)
+        rules = Rules(repair=Caretaker(rule, needed, total), checks=Checks(MISSION / sweeps))
         assert by_actors == twins.lost_by_numbers(rules)
         lost += len(by_actors)
     assert 0 < lost < 3 * FILES
-    exact = loss_with_sweeps(needed, total, total, [exp(-MISSION / sweeps / 450.0)] * sweeps)
+    survival_of_epochs = [exp(-MISSION / sweeps / 450.0)] * sweeps
+    exact = loss_with_sweeps(needed, total, rule.threshold(needed, total), survival_of_epochs)
     assert exact in probability_interval(lost, 3 * FILES)
