@@ -17,15 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from tahoe.actors import coding
 from tahoe.actors.checking import Holdings, check_files, file_health, holders_of
-from tahoe.actors.fetching import Chunk, Fetch
+from tahoe.actors.ciphertext import Ciphertext
 from tahoe.actors.keeping import KeepingDesk
 from tahoe.actors.placing import Placing
 from tahoe.actors.pushing import Layer, Pushing
-from tahoe.actors.shareproof import (
+from tahoe.actors.recoding import (
     Recoder,
     RepairPlan,
     begin_recoding,
@@ -36,8 +36,7 @@ from tahoe.actors.shareproof import (
 from tahoe.actors.terms import UploadOrder, ignore_progress
 from tahoe.codec.capability import ImmutableVerify
 from tahoe.codec.file import FileDecoder
-from tahoe.codec.parameters import EncodingParameters
-from tahoe.context import AskEach, Errand, Task
+from tahoe.context import AskEach, Errand
 from tahoe.errors import NotEnoughShares, Refused, TahoeError, Unanswered
 from tahoe.policy.health import Health
 from tahoe.policy.order import permuted
@@ -56,7 +55,7 @@ from tahoe.protocol import (
     ShareRead,
     SharesRead,
 )
-from tahoe.storage.content import cut, joined
+from tahoe.storage.content import joined
 
 VERSIONS_BY_DATA_OFFSET = {0x24: 1, 0x44: 2}
 """Where the blocks begin tells which version of the layout a share has."""
@@ -366,56 +365,3 @@ class _Repair:
                 if isinstance(outcome, Replaced) and outcome.replaced:
                     replaced.append(place)
         return tuple(sorted(replaced)), sum(len(shares[number]) for _, number in replaced)
-
-
-class Ciphertext:
-    """The segments of a file's ciphertext in order, to be used with ``async with``; no key is needed.
-
-    Args:
-        desk: of the node.
-        capability: of the file.
-        parameters: of the file, proven.
-    """
-
-    def __init__(self, desk: KeepingDesk, capability: ImmutableVerify, parameters: EncodingParameters) -> None:
-        room = desk.terms().room
-        self._fetch = Fetch(desk.ctx, desk.servers(), capability, range(capability.size), room)
-        self._ctx = desk.ctx
-        self._parameters = parameters
-        self._segment = 0
-        self._chunk: Chunk | None = None
-        self._offset = 0
-        self._task: Task | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = self._ctx.spawn(self._fetch.run())
-        return self
-
-    async def __aexit__(self, *raised: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-        self._fetch.close()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Any:
-        if self._segment >= self._parameters.segment_count:
-            raise StopAsyncIteration
-        length = self._parameters.segment_length(self._segment)
-        self._segment += 1
-        if self._chunk is None or self._offset >= len(self._chunk.data):
-            await self._next_chunk()
-        assert self._chunk is not None
-        segment = cut(self._chunk.data, self._offset, length)
-        assert len(segment) == length, "stretches are made of whole segments"
-        self._offset += length
-        return segment
-
-    async def _next_chunk(self) -> None:
-        if self._chunk is not None:
-            self._fetch.give_back(self._chunk.weight)
-        found = await self._fetch.ready.get()
-        if isinstance(found, Exception):
-            raise found
-        self._chunk, self._offset = found, 0

@@ -1,4 +1,4 @@
-"""Twins of ``actors/shareproof.py``: proving and making shares whose blocks are phantoms.
+"""Twins of ``actors/shareproof.py`` and ``actors/recoding.py``: proving and making shares whose blocks are phantoms.
 
 Trees, chains and UEB are real even at phantom fidelity, so only what touches blocks has a twin.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tahoe.actors import shareproof
-from tahoe.actors.shareproof import Recoder, RepairPlan, compare_blocks
+from tahoe.actors import recoding, shareproof
+from tahoe.actors.recoding import Recoder, RepairPlan
+from tahoe.actors.shareproof import compare_blocks
 from tahoe.codec.verification import ShareFrame
 from tahoe.sim.coding import coded_block, leaf_of
 from tahoe.sim.phantom import Content
@@ -43,8 +44,8 @@ def begin_recoding(plan: RepairPlan) -> Recoder:
 def register() -> None:
     """Let the twins stand in wherever a node computes with phantoms, and say what all of it costs. Idempotent."""
     register_twin(shareproof.prove_blocks, prove_blocks)
-    register_twin(shareproof.begin_recoding, begin_recoding)
+    register_twin(recoding.begin_recoding, begin_recoding)
     register_price(shareproof.prove_frame, Price(call=2 * HOP))
     register_price(shareproof.prove_blocks, Price(byte=SHA256))
-    register_price(shareproof.recode_segment, Price(byte=0.2e-9 + 2 * SHA256))
-    register_price(shareproof.finish_recoding, Price(call=150e-6))
+    register_price(recoding.recode_segment, Price(byte=0.2e-9 + 2 * SHA256))
+    register_price(recoding.finish_recoding, Price(call=150e-6))
