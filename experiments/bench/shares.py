@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Final, TypeVar
 
 import click
 
-from tahoe.actors.steward import COUNT, PORTION, discard_all
+from tahoe.actors.steward import AT_A_TIME, COUNT, PORTION, QUESTION, discard_all
 from tahoe.codec.container import Lease as LeaseRecord
 from tahoe.protocol import Lease
 from tahoe.storage.disk import DiskStore
@@ -107,10 +108,11 @@ def served(store: DiskStore, shares: int) -> Iterator[None]:
 def collect(store: DiskStore, wanted: int) -> int:
     """Put as many shares into the trash as a steward would, in his portions."""
     done = 0
-    while done < wanted:
-        entries = store.books().index.expiring(float("-inf"), NOW, min(512, wanted - done))
-        for start in range(0, len(entries), PORTION):
-            done += discard_all((store, store.slots), entries[start : start + PORTION], NOW)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        while done < wanted:
+            entries = store.books().index.expiring(float("-inf"), NOW, min(QUESTION, wanted - done))
+            portions = [entries[start : start + PORTION] for start in range(0, len(entries), PORTION)]
+            done += sum(pool.map(lambda portion: discard_all((store, store.slots), portion, NOW), portions))
     return done
 
 

@@ -6,11 +6,12 @@ go in small portions, so that whoever is served meanwhile hardly notices.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
-from tahoe.context import Context
+from tahoe.context import Context, Queue
 from tahoe.errors import NoSpace, TahoeError
 from tahoe.policy.lease import Collection, CollectionTerms, Room
 from tahoe.policy.quota import UNLIMITED
@@ -24,6 +25,9 @@ from tahoe.storage.store import DEFAULT_OPTIONS, SECRET_SIZE, ShareStore
 
 PORTION: Final = 64
 """Shares that one step does something to."""
+
+AT_A_TIME: Final = 4
+"""Such steps at a time: a disk that has to look for each share is kept busy by several."""
 
 QUESTION: Final = 512
 """Shares that the index is asked for at once."""
@@ -258,10 +262,30 @@ class Steward:
             await self._ctx.sleep(COUNT_PAUSE)
 
     async def _each(self, entries: Sequence[Entry], work: Callable[..., int], *args: Any) -> int:
-        """Do something to shares, portion by portion; return to how many it was done."""
-        done = 0
-        for start in range(0, len(entries), PORTION):
-            done += await self._ctx.compute(work, self._keepers(), entries[start : start + PORTION], *args)
+        """Do something to shares, some portions at a time; return to how many it was done.
+
+        Raises:
+            TahoeError: what went wrong first; other portions under way are finished, and no more are begun.
+        """
+        portions = deque(entries[start : start + PORTION] for start in range(0, len(entries), PORTION))
+        outcomes: Queue[int | TahoeError] = self._ctx.queue()
+
+        async def work_on() -> None:
+            while portions:
+                try:
+                    outcomes.put_nowait(await self._ctx.compute(work, self._keepers(), portions.popleft(), *args))
+                except TahoeError as error:
+                    portions.clear()
+                    outcomes.put_nowait(error)
+
+        done, expected = 0, len(portions)
+        for _ in range(min(AT_A_TIME, expected)):
+            self._ctx.spawn(work_on())
+        for _ in range(expected):
+            outcome = await outcomes.get()
+            if isinstance(outcome, TahoeError):
+                raise outcome
+            done += outcome
         return done
 
     async def _quietly(self, function: Callable[..., T], *args: Any) -> T | None:

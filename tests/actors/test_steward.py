@@ -23,6 +23,7 @@ from tahoe.protocol import (
 )
 from tahoe.session.delegation import Delegation, sign_delegation
 from tahoe.session.identity import GridKey, Identity
+from tahoe.storage.faulty import Fails, FaultyStore
 from tahoe.storage.memory import MemoryStore
 from tahoe.storage.store import CONTAINER_ROOM, StoreOptions
 from tests.actors.rig import Rig
@@ -237,6 +238,16 @@ def test_a_share_whose_last_lease_is_cancelled_may_go_and_need_not():
     assert house.holds(1)
     house.put(2)
     assert [house.holds(number) for number in (0, 1, 2)] == [True, False, True]
+
+
+def test_a_disk_that_fails_for_a_while_stops_nothing_for_good():
+    house = House()
+    house.put(0)
+    house.server.store = FaultyStore(house.store, (Fails(verbs=("discard",), times=4),))
+    house.pass_days(31 + 64)
+    assert house.holds(0)
+    house.pass_days(4)
+    assert not house.holds(0)
 
 
 def test_slots_go_as_files_do_and_come_back_by_a_write():
