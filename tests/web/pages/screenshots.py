@@ -25,10 +25,10 @@ PHONE = {"width": 390, "height": 780}
 LETTER = b"# Dear friends\n\nThe cabin is open from Friday on. Bring boots and bread.\n"
 
 SHOTS = (
-    ("page-welcome", "/", "light", DESKTOP),
-    ("page-welcome-dark", "/", "dark", DESKTOP),
+    ("page-welcome", "/", "light", {"width": 1180, "height": 1060}),
+    ("page-welcome-dark", "/", "dark", {"width": 1180, "height": 1060}),
     ("page-folder", "/drive/private/Lake%202026", "light", DESKTOP),
-    ("page-file", "/drive/private/Lake%202026/morning.png?about&shares", "light", {"width": 1180, "height": 1180}),
+    ("page-file", "/drive/private/Lake%202026/morning.png?about&shares", "light", {"width": 1180, "height": 1420}),
     ("page-provisioning", "/provisioning", "dark", {"width": 1180, "height": 1900}),
     ("page-phone", "/drive/private/Lake%202026", "light", PHONE),
 )
@@ -71,6 +71,7 @@ def grid_with_files() -> Iterator[Gateway]:
         with LocalGrid(GridPlan(root, SERVERS, Encoding(3, 7, 10), "embedded", 0)) as grid:
             grid.make_nodes(grid.start_broker())
             grid.start_nodes()
+            grid.publish_global()
             gateway = Gateway(grid.client)
             folder = "/vdrive/private/Lake%202026"
             files = {
