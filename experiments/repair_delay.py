@@ -148,7 +148,9 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
             one.minorticks_off()
     calm.set_title("disks die, nothing else (lines: exact)")
     rough.set_title(f"and servers are away {absent(configuration):.0%} of the time")
-    figure.legend(*calm.get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend(
+        *calm.get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=7.5, columnspacing=1.2
+    )
     figure.suptitle(
         f"{configuration.needed}-of-{configuration.total}, disks live {configuration.life:g} years, "
         f"{configuration.years:g} years; {configuration.runs} runs of {configuration.files} files a point; "
