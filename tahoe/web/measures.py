@@ -5,12 +5,15 @@ from __future__ import annotations
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import Response
 
+from tahoe.actors.carereport import Light
 from tahoe.web.calls import NOT_KEPT, Call, json_answer
+from tahoe.web.care import health_of
 from tahoe.web.errors import WebError
 from tahoe.web.jobs import State
 from tahoe.web.services import Services
@@ -40,6 +43,7 @@ async def figures(services: Services) -> dict[str, Any]:
         "storage": status.get("storage"),
         "packets_dropped": dict(status.get("dropped", {})),
         "failures": status.get("failures", 0),
+        "care": None if services.caretaker is None else health_of(services.caretaker),
         "process": _process(),
     }
 
@@ -80,6 +84,7 @@ def open_metrics(found: Mapping[str, Any]) -> Iterator[str]:
     yield from _family("tahoe_servers", "gauge", "Storage servers.", servers)
     yield from _family("tahoe_brokers_connected", "gauge", "Brokers in use.", {"": found["brokers_connected"]})
     yield from _storage(found["storage"])
+    yield from _care(found.get("care"))
     dropped = {_label("reason", reason): count for reason, count in found["packets_dropped"].items()}
     yield from _family("tahoe_packets_dropped", "counter", "Packets that were not executed.", dropped)
     yield from _family("tahoe_failures", "gauge", "Recent failures of stories: bugs.", {"": found["failures"]})
@@ -94,6 +99,27 @@ def _storage(storage: Mapping[str, Any] | None) -> Iterator[str]:
             unit = "_bytes" if key in {"capacity", "available"} else ""
             about = f"Of this node's storage: {key}."
             yield from _family(f"tahoe_storage_{key}{unit}", "gauge", about, {"": storage[key]})
+
+
+def _care(care: Mapping[str, Any] | None) -> Iterator[str]:
+    """How it stands with what is looked after; the age of a root that was never seen whole is not a number."""
+    if care is None:
+        return
+    yield from _family("tahoe_care_state", "gauge", "0 green, 1 yellow, 2 red.", {"": Light(care["state"]).status})
+    objects: Counter[str] = Counter()
+    for root in care["roots"]:
+        objects.update(root["objects"])
+    samples = {_label("safety", name): count for name, count in objects.items()}
+    yield from _family("tahoe_care_objects", "gauge", "Objects that are looked after.", samples)
+    ages = {_label("root", root["name"]): _age(root["verified-age"]) for root in care["roots"]}
+    yield from _family("tahoe_care_verified_age_seconds", "gauge", "Since all of it was seen alive.", ages)
+    done = {_label("work", name): count for name, count in care["done"].items()}
+    yield from _family("tahoe_care_done", "counter", "What the caretaker has done.", done)
+    yield from _family("tahoe_care_moved_bytes", "gauge", "Moved by the caretaker.", {"": care["bytes"]})
+
+
+def _age(age: float | None) -> float:
+    return float("nan") if age is None else age
 
 
 def _family(name: str, kind: str, about: str, samples: Mapping[str, float]) -> Iterator[str]:

@@ -75,3 +75,15 @@ def test_a_caretaker_may_be_given_nothing_but_verify_caps(cared, tahoe):  # noqa
 
 def test_what_is_told_of_unknown_servers_is_an_error(cared):
     assert cared.request("POST", "/care?t=server-gone&node=v0-nobody", b"").status == 404
+
+
+def test_metrics_tell_how_it_stands(cared, tahoe):  # noqa: F811  # the fixture
+    top, caps = plant(cared)
+    tahoe("care", "add", "mine", top)
+    assert 'tahoe_care_verified_age_seconds{root="mine"} nan' in cared.ask("GET", "/metrics")
+    lose(cared, caps[1], 0, 1, 2)
+    tahoe("care", "now")
+    lines = cared.ask("GET", "/metrics").splitlines()
+    assert "tahoe_care_state 2" in lines
+    assert 'tahoe_care_objects{safety="safe"} 2' in lines
+    assert 'tahoe_care_objects{safety="lost"} 1' in lines
