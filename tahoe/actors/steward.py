@@ -358,7 +358,7 @@ def _keep(books: Books, uptime: float, is_empty: bool) -> None:  # noqa: FBT001 
 
 @as_store_errors()
 def _number_of(books: Books, account: str) -> int:
-    return books.accounts.number_of(account)
+    return books.number_of(account)
 
 
 def _choose(books: Books, policy: Collection, now: float, shortage: int) -> list[Entry]:

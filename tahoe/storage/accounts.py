@@ -8,7 +8,8 @@ numbers, by a file to which lines are only ever added::
     3 alice 7d793037
 
 A number is used once its line is durable, so that none ever means two accounts. A line that a crash cut off has a wrong
-check, and the next one overwrites it. Numbers 0 and 1 are Tahoe-LAFS's, for "nobody".
+check, and the next one overwrites it. Should the file be lost, new numbers begin above those that leases bear,
+which are nobody's then. Numbers 0 and 1 are Tahoe-LAFS's, for "nobody".
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class AccountBook:
         self._filesystem = filesystem
         self._lock = Lock()
         self._numbers: dict[str, int] = {}
-        self._names: list[str] = []
+        self._names: dict[int, str] = {}
+        self._next = FIRST_NUMBER
         self._end = 0
 
     def load(self) -> None:
@@ -67,8 +69,13 @@ class AccountBook:
             self._end = len(_HEADER)
             self._parse(content[self._end :])
 
-    def number_of(self, name: str) -> int:
-        """The owner number of an account, which is given one durably if it has none."""
+    def number_of(self, name: str, highest: int = 0) -> int:
+        """The owner number of an account, which is given one durably if it has none.
+
+        Args:
+            name: of the account.
+            highest: number that is known to be in use, whatever the file says.
+        """
         found = self._numbers.get(name)
         if found is not None:
             return found
@@ -76,27 +83,26 @@ class AccountBook:
             return LATER_OWNER
         with self._lock:
             if name not in self._numbers and len(self._names) < MOST_ACCOUNTS:
-                self._append(name)
+                self._append(max(self._next, highest + 1), name)
         return self._numbers.get(name, LATER_OWNER)
 
     def name_of(self, number: int) -> str:
         """The account with a number; empty if it is nobody's."""
-        place = number - FIRST_NUMBER
-        return self._names[place] if 0 <= place < len(self._names) else NOBODY
+        return self._names.get(number, NOBODY)
 
     def _parse(self, content: bytes) -> None:
         for line in content.splitlines(keepends=True):
-            name = _name_in(line, FIRST_NUMBER + len(self._names))
-            if name is None:
+            number, name = _read(line)
+            if number < self._next:
                 return
-            self._know(name)
+            self._know(number, name)
             self._end += len(line)
 
-    def _append(self, name: str) -> None:
+    def _append(self, number: int, name: str) -> None:
         """Write a line behind the last one, durably. The lock is held."""
         is_new = self._end == 0
         text = _HEADER if is_new else b""
-        text += _line(FIRST_NUMBER + len(self._names), name)
+        text += _line(number, name)
         try:
             file = self._filesystem.edit(ACCOUNTS)
         except FileNotFoundError:
@@ -110,11 +116,11 @@ class AccountBook:
         if is_new:
             self._filesystem.sync_directory("")
         self._end += len(text)
-        self._know(name)
+        self._know(number, name)
 
-    def _know(self, name: str) -> None:
-        self._numbers[name] = FIRST_NUMBER + len(self._names)
-        self._names.append(name)
+    def _know(self, number: int, name: str) -> None:
+        self._numbers[name], self._names[number] = number, name
+        self._next = number + 1
 
 
 def _line(number: int, name: str) -> bytes:
@@ -122,10 +128,10 @@ def _line(number: int, name: str) -> bytes:
     return f"{text} {sha256(text.encode()).hexdigest()[:8]}\n".encode()
 
 
-def _name_in(line: bytes, number: int) -> str | None:
-    """The name in a line that is whole and has this number."""
+def _read(line: bytes) -> tuple[int, str]:
+    """Number and name in a line; number 0 if it is not whole."""
     parts = line.split(b" ")
-    if len(parts) != 3:
-        return None
-    name = parts[1].decode(errors="replace")
-    return name if line == _line(number, name) else None
+    if len(parts) != 3 or not parts[0].isdigit():
+        return 0, NOBODY
+    number, name = int(parts[0]), parts[1].decode(errors="replace")
+    return (number, name) if line == _line(number, name) else (0, NOBODY)

@@ -128,6 +128,10 @@ class Books:
         if known is not None:
             self.index.put(known._replace(discarded=0))
 
+    def number_of(self, account: str) -> int:
+        """The owner number of an account, which is given one durably if it has none. Errors are ``OSError``."""
+        return self.accounts.number_of(account, max(self.index.owners(), default=0))
+
     def usage(self) -> dict[str, Usage]:
         """What every account keeps, by its name; what is nobody's under the empty one."""
         kept = self.index.owners()

@@ -34,7 +34,7 @@ def upload(store, storage_index, secret, number, data, now=NOW):
 def owned(store, account: str, number: int) -> OwnedLease:
     """The lease of an account."""
     secrets = lease(number)
-    return OwnedLease(secrets.renew_secret, secrets.cancel_secret, store.books().accounts.number_of(account))
+    return OwnedLease(secrets.renew_secret, secrets.cancel_secret, store.books().number_of(account))
 
 
 class StoreConformance:

@@ -12,8 +12,11 @@ from tahoe.errors import BadConfiguration
 from tahoe.policy.quota import Allowances, Member
 from tahoe.storage.accounts import ACCOUNTS, FIRST_NUMBER, AccountBook
 from tahoe.storage.allowances import read_allowances, write_allowances
+from tahoe.storage.books import OwnedLease
 from tahoe.storage.filesystem import PowerLoss, VolatileFileSystem
+from tahoe.storage.memory import MemoryStore
 from tahoe.storage.timekeeper import TIME, Timekeeper
+from tests.storage.samples import index
 
 NAMES = [f"v0-account{number}" for number in range(4)]
 START = 1_700_000_000
@@ -42,6 +45,18 @@ def test_names_get_numbers_that_outlive_a_restart():
     assert [again.name_of(number) for number in numbers] == NAMES
     assert again.number_of(NAMES[2]) == numbers[2]
     assert [again.name_of(number) for number in (0, 1, 99)] == ["", "", ""]
+
+
+def test_when_the_file_is_lost_new_numbers_begin_above_those_in_use():
+    store = MemoryStore()
+    mine = OwnedLease(bytes(32), bytes(32), 7)
+    store.store(index(0), {0: b"x"}, mine, START)
+    assert store.books().number_of("v0-new") == 8
+    assert list(store.books().usage()) == [""]
+    again = AccountBook(store.books()._filesystem)
+    again.load()
+    assert again.name_of(8) == "v0-new"
+    assert again.number_of("v0-newer") == 9
 
 
 def test_what_can_be_no_name_is_nobody():
