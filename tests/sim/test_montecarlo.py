@@ -7,11 +7,12 @@ import pytest
 
 from tahoe.policy.placement import SPREAD
 from tahoe.policy.repair import FillGaps, RepairRule
+from tahoe.sim.chronicle import Chronicle
 from tahoe.sim.compiled import run_compiled
 from tahoe.sim.estimates import estimate, judge
 from tahoe.sim.laws import Exponential, Fixed, LogNormal
 from tahoe.sim.lifetimes import Gamma, Weibull, survival
-from tahoe.sim.montecarlo import Below, Caretaker, Checks, Code, Rules, Study, _History, place, run, unplaced
+from tahoe.sim.montecarlo import Below, Caretaker, Checks, Code, Rules, Study, place, run, unplaced
 from tahoe.sim.weather import DAY, YEAR, Incident, Losses, Outages, Replay, Rot, forecast, rough
 from tahoe.theory.availability import loss
 from tahoe.theory.confidence import mean_interval
@@ -228,7 +229,7 @@ def test_what_is_missing_goes_to_sites_that_have_fewest_shares():
     study = Study(locations, 60, (Losses(Exponential(YEAR)),), 2 * YEAR, Code(2, 4))
     crowds = {}
     for name, mend in (("gaps", FillGaps), ("standard", lambda _missing: SPREAD)):
-        history = _History(study, Rules(repair=Below(4), mend=mend), place(study, SPREAD, 1), None)
+        history = Chronicle(study, Rules(repair=Below(4), mend=mend), place(study, SPREAD, 1), None)
         history.unfold(forecast(study.weathers, locations, study.seconds, 1))
         homes = history._inventory.homes[history._lost_at == np.inf][:, :4]
         crowds[name] = np.mean([np.bincount(row[row >= 0] % 4).max() for row in homes])
