@@ -238,9 +238,7 @@ def _below(spot: Spot, path: str) -> Spot:
     """Return the spot that a path from the start of the address names."""
     while spot.below:
         spot = spot.parent
-    for name in checked_path(name for name in path.strip().split("/") if name):
-        spot = spot.child(name)
-    return spot
+    return spot.descend(checked_path(name for name in path.strip().split("/") if name))
 
 
 # --- without an address yet --------------------------------------------------------------------------------
@@ -252,10 +250,7 @@ async def open_capability(visit: Visit) -> ASGIApp:
     place = parse_place(text)
     if isinstance(place.start, str):
         raise WebError(400, "a capability begins with URI:")
-    spot = opened(visit.session, place.start)
-    for name in place.path:
-        spot = spot.child(name)
-    return see(spot.url)
+    return see(opened(visit.session, place.start).descend(place.path).url)
 
 
 async def store_loose(visit: Visit) -> ASGIApp:

@@ -149,7 +149,8 @@ async def _nicknames(visit: Visit) -> dict[str, str]:
 
 async def _to_drive(visit: Visit) -> ASGIApp:
     """Send somebody who has typed the API's address of a root to its page."""
-    return see(str(visit.request.url.path).replace("/vdrive/", "/drive/", 1))
+    place = visit.call().place
+    return see(drive(str(place.start)).descend(place.path).url)
 
 
 def _out_of_the_address_bar(site: Site, services: Services) -> Any:
@@ -158,10 +159,7 @@ def _out_of_the_address_bar(site: Site, services: Services) -> Any:
     async def to_page(visit: Visit) -> ASGIApp:
         place = visit.call().place
         assert not isinstance(place.start, str), "what stands behind /uri/ is a capability"
-        spot = opened(visit.session, place.start)
-        for name in place.path:
-            spot = spot.child(name)
-        return see(spot.url)
+        return see(opened(visit.session, place.start).descend(place.path).url)
 
     async def endpoint(request: Request) -> Any:
         if services.guard.session(request.scope) is None or request.query_params:

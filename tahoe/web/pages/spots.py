@@ -10,6 +10,7 @@ Names may stand in an address bar; capabilities may not, since histories, screen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
@@ -71,7 +72,12 @@ class Spot:
 
     def child(self, name: str) -> Spot:
         """One name down."""
-        return replace(self, place=self.place.child(name), below=(*self.below, name))
+        return self.descend((name,))
+
+    def descend(self, names: Iterable[str]) -> Spot:
+        """Several names down."""
+        way = tuple(names)
+        return replace(self, place=self.place.child(*way), below=(*self.below, *way))
 
     def crumbs(self) -> list[Crumb]:
         """The steps from the start to here."""

@@ -143,7 +143,11 @@ def test_no_capability_ever_stands_in_the_address_bar(profile, site, home):
     page.get_by_role("button", name="Rename").click()
     page.get_by_role("heading", name="b.txt").wait_for()
     assert len(visited) >= 5
-    # Whoever types one there is taken to a page where it does not stand.
+    # Whoever types one there is taken to a page where it does not stand; roots have pages of their own, too.
+    site.ask("PUT", f"/vdrive/private/{home}/what%3F/a%23b", b"odd names")
+    page.goto(site.url(f"/vdrive/private/{home}/what%3F/a%23b"))
+    assert page.url == site.url(f"/drive/private/{home}/what%3F/a%23b")
+    assert page.get_by_role("heading", level=1).inner_text() == "a#b"
     page.goto(site.url(f"/uri/{cap}/deep"))
     assert re.fullmatch(rf"http://{site.host}/d/[\w-]+/deep", page.url)
     assert not [url for url in [*visited[:-1], page.url] if "URI" in url and "/uri/" not in url]
