@@ -101,11 +101,15 @@ class VolatilePlatter:
         self._filesystem.trouble = lambda _call, _verb: None
 
     def rot_slot(self, chance: Random) -> None:
-        """Flip a bit somewhere in a container."""
+        """Flip a bit somewhere in a container; rot asks no file system whether it is well."""
+        trouble = self._filesystem.trouble
+        self.mend()
         found = sorted(_containers(self._filesystem))
-        if not found:
-            return
-        path = chance.choice(found)
+        if found:
+            self._flip(chance.choice(found), chance)
+        self._filesystem.trouble = trouble
+
+    def _flip(self, path: str, chance: Random) -> None:
         file = self._filesystem.edit(path)
         place = chance.randrange(max(1, self._filesystem.size(path)))
         byte = file.read(place, 1)
