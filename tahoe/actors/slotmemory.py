@@ -29,8 +29,12 @@ MOST_IN_DRAWER = 128
 MOST_HELD_BYTES = 32 * 2**20
 SMALL_CONTENTS = 64 * 1024
 """Contents up to this size are held whole."""
-SMALL_TREE = 64
-"""Trees of so many leaves are held whole, of larger ones only the edges."""
+SMALL_TREE = 4096
+"""Trees of so many leaves are held whole, of larger ones only the edges.
+
+Without the whole trees in hand, each change in the middle of a slot one of whose homes has fallen behind reads and codes
+all of its contents, since nobody else has that share's tree: seconds instead of hundredths for 100 MB.
+"""
 
 
 @dataclass(slots=True)
