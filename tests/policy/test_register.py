@@ -48,6 +48,14 @@ def test_a_fork_on_fewer_than_k_positions_need_not_be_merged():
     assert _heard(*[one] * 8, *[fork] * 2).heads(one) == [one]
 
 
+def test_a_version_may_yet_win_as_long_as_enough_positions_are_left_that_would_take_it():
+    one, fork, rival = _version(1), _version(2, "a"), _version(2, "b")
+    assert _heard(*[one] * 6, *[fork] * 4).may_yet_win(fork)
+    assert _heard(*[fork] * 4, *[rival] * 3, *[one] * 3).may_yet_win(fork)
+    assert not _heard(*[fork] * 4, *[rival] * 4, *[one] * 2).may_yet_win(fork)
+    assert not _heard(*[fork] * 5, *[rival] * 5).may_yet_win(rival)
+
+
 def test_while_a_newer_version_may_have_won_out_of_reach_an_older_one_is_no_answer():
     one, two = _version(1), _version(2)
     assert _heard(*[two] * 4, *[one] * 3).choice() is None

@@ -179,3 +179,17 @@ def test_slots_have_no_more_than_half_of_their_shares_as_k_so_that_a_change_whic
     slot = grid.run(client(grid).slots.create(b"contents"))
     version = grid.run(client(grid).slots.look(slot)).known.version
     assert (version.shape.needed, version.shape.total, version.shape.quorum) == (2, 4, 3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_changes_of_different_parts_of_a_slot_at_one_moment_all_stay(seed):
+    line = Link(Uniform(0.01, 0.1))
+    grid = SimGrid(seed, clients=4, options=GridOptions("message", access=lambda _: Access(line, line)))
+    slot = grid.run(client(grid).slots.create(bytes(400)))
+    for number in range(4):
+        grid.run(client(grid, number).slots.read(slot), number)
+    changes = [client(grid, number).slots.update(slot, 100 * number, bytes([number + 1]) * 100) for number in range(4)]
+    promises = [grid.clients[number].observe(change) for number, change in enumerate(changes)]
+    for promise in promises:
+        grid.run(promise)
+    assert grid.run(client(grid).slots.read(slot)).data == b"".join(bytes([number + 1]) * 100 for number in range(4))
