@@ -16,6 +16,7 @@ help:
 	@echo "make bench   the benchmark table (RIVAL=1: against Tahoe-LAFS in the same run)"
 	@echo "make large   a file of many GB in and out, and every process's peak memory (MEGABYTES=5000)"
 	@echo "make years   ten simulated years of fifty servers, with and without a caretaker (YEARS='--seed 2')"
+	@echo "make validation  published results against ours: docs/validation.md and its figure"
 	@echo "make swarm   a long campaign of seeded simulations (SEEDS=0-1999)"
 
 $(STAMP): pyproject.toml
@@ -59,6 +60,9 @@ swarm: setup
 
 years: setup
 	$(BIN)/python -m tests.sim.long_years $(YEARS)
+
+validation: setup
+	$(BIN)/python -m experiments.validation
 
 format: setup
 	$(BIN)/ruff check --fix .
