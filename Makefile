@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):/usr/sbin:$(PATH)
 
-.PHONY: demo grid test check screenshots bench large swarm years setup system format clean help
+.PHONY: demo grid test check screenshots bench large swarm years validation setup system format clean help
 
 help:
 	@echo "make demo    a whole grid comes up, a file goes in, seven of ten servers die, the file comes back (KEEP=1 leaves it up)"
