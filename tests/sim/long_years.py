@@ -1,6 +1,6 @@
 """Ten years of a friendnet of fifty servers, with and without a caretaker: ``python -m tests.sim.long_years``.
 
-Takes a quarter of an hour. Exit status 1 if the caretaker lost anything, or if nothing is lost without one.
+At full size it takes the better part of an hour; ``--servers 24 --files 30 --directories 4`` takes a minute. Exit status 1 if the caretaker lost anything, or if nothing is lost without one.
 """
 
 from __future__ import annotations
