@@ -55,7 +55,7 @@ def _tried(defect: Defect, seeds: int) -> str:
 
 def _noticed(failure: str) -> str:
     """What noticed it, in a few words."""
-    return re.split(r": \d|; |\n|\|", failure.removeprefix("Violation: "))[0][:90]
+    return re.split(r": \d|; |\n|\|| in a story", failure.removeprefix("Violation: "))[0][:90]
 
 
 def _write(rows: list[str]) -> None:
