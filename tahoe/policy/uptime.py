@@ -87,6 +87,11 @@ class UptimeLog:
         """All servers that were ever seen."""
         return list(self._transitions)
 
+    @property
+    def last(self) -> int:
+        """When something was last written down, seconds since the epoch."""
+        return max((each[-1][0] for each in self._transitions.values() if each), default=0) * _MINUTE
+
     def stretches(self, node: str, until: float) -> Iterator[Stretch]:
         """What is known of a server, in its order; the last stretch ends ``until``."""
         known = [*self._transitions.get(node, ()), (max(int(until) // _MINUTE, 0), UNSEEN)]

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from click.testing import CliRunner
 
+from tahoe.policy.uptime import GONE, THERE, UptimeLog
 from tahoe.sim.fitting import fit_lognormal
 from tahoe.sim.montecarlo import unplaced
 from tahoe.sim.traces.__main__ import main
@@ -15,7 +16,7 @@ from tahoe.sim.traces.availability import read_avt
 from tahoe.sim.traces.drives import read_drives
 from tahoe.sim.traces.history import BadTrace, Resample, Span, history_of
 from tahoe.sim.traces.lanl import read_lanl, systems
-from tahoe.sim.traces.uptime import read_uptime, write_uptime
+from tahoe.sim.traces.uptime import read_uptime
 from tahoe.sim.weather import DAY, Replay, forecast
 
 LANL = """System,machine type,nodes,procstot,procsinnode,nodenum,nodenumz,node install,node prod,node decom,fru type,mem,cputype,memtype,num intercon,purpose,Prob Started,Prob Fixed,Down Time,Facilities,Hardware,Human Error,Network,Undetermined,Software,Same Event
@@ -89,11 +90,23 @@ def test_drives_that_are_alive_are_kept_apart_from_those_that_failed(write):
     assert read_drives([write(DRIVES)], model="HGST").failed == ()
 
 
-def test_what_a_grid_has_seen_comes_back_and_spans_of_several_observers_are_one(tmp_path):
-    path = tmp_path / "uptime.csv"
-    write_uptime(path, {"v0-a": [(50.0, 80.0), (0.0, 60.0), (90.0, 100.0)], "v0-b": [(0.0, 100.0)]})
+def test_what_a_client_node_has_seen_of_servers_makes_a_history(tmp_path):
+    log = UptimeLog()
+    for node, state, minute in (("a", THERE, 0), ("b", THERE, 0), ("a", GONE, 10), ("a", THERE, 30), ("b", GONE, 50)):
+        log.see(f"v0-{node}", state, 60 * minute)
+    log.look_away(60 * 60)
+    path = tmp_path / "uptime"
+    path.write_bytes(log.pack())
     history = read_uptime(path)
-    assert [(span.node, span.start, span.end) for span in history.spans] == [("v0-a", 80.0, 90.0)]
+    assert history.nodes == ("v0-a", "v0-b")
+    assert [tuple(span)[:3] for span in history.spans] == [("v0-a", 600, 1800), ("v0-b", 3000, 3600)]
+    assert (history.begin, history.end) == (0, 3600)
+
+
+def test_a_log_in_which_nobody_was_ever_seen_is_refused(tmp_path):
+    (tmp_path / "uptime").write_bytes(UptimeLog().pack())
+    with pytest.raises(BadTrace, match="no server was ever seen"):
+        read_uptime(tmp_path / "uptime")
 
 
 @pytest.mark.parametrize(
@@ -107,9 +120,7 @@ def test_what_a_grid_has_seen_comes_back_and_spans_of_several_observers_are_one(
         (read_avt, "alpha\t2 0 400\n", "line 1: 2 sessions are announced, 2 times follow"),
         (read_avt, "alpha\tx\n", "line 1"),
         (read_avt, "", "not a single node"),
-        (read_uptime, "node,up\n", "its first line must be node,since,until"),
-        (read_uptime, "node,since,until\na,1,x\n", "line 2"),
-        (read_uptime, "node,since,until\n", "not a single node"),
+        (read_uptime, "node,up\n", "no uptime log"),
         (lambda path: read_drives([path]), "x,y\n", "are not in its first line"),
     ],
 )

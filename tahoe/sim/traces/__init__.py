@@ -7,7 +7,7 @@ module              reads                                                       
 ``archive``         tables of the Failure Trace Archive (``event_trace.tab``)                   a span up or down
 ``availability``    the ``.avt`` files of the Repository of Availability Traces                 a node and its sessions
 ``drives``          Backblaze's daily drive statistics (CSV)                                    a drive on a day
-``uptime``          ``node,since,until`` (CSV): what a grid of one's own has seen               a span up
+``uptime``          what the client nodes of a grid of one's own have seen                      (binary)
 ==================  ==========================================================================  ======================
 
 All become a ``History`` (or, for drives, lifetimes), to which ``tahoe.sim.fitting`` fits laws and from which weather is

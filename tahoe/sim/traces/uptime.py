@@ -1,43 +1,40 @@
-"""Uptime: when the nodes of a grid of one's own were seen to be up, as a table ``node,since,until``.
+"""Uptime: when the servers of a grid of one's own were there, as its client nodes write it down (docs/formats.md, 12).
 
-Times are seconds of one clock. Spans of one node may touch or overlap, as those of several observers do.
+A client node that is off itself sees nobody. Such times count as up: who was seen before and after was most likely there.
 """
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-from tahoe.sim.traces.availability import Session, history_of_sessions
-from tahoe.sim.traces.history import BadTrace, History
-
-COLUMNS = ("node", "since", "until")
+from tahoe.errors import BadConfiguration
+from tahoe.policy.uptime import GONE, UNSEEN, Stretch, UptimeLog
+from tahoe.sim.traces.history import BadTrace, History, Span
 
 
 def read_uptime(path: Path) -> History:
-    """The history that such a table tells.
+    """The history in a node's ``state/historian/uptime``.
 
     Raises:
-        BadTrace: this is no such table.
+        BadTrace: this is no such file, or nobody was ever seen.
     """
-    sessions: dict[str, list[Session]] = {}
-    with path.open(encoding="utf-8", newline="") as lines:
-        reader = csv.DictReader(lines)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            raise BadTrace(f"{path}: its first line must be {','.join(COLUMNS)}")
-        for number, row in enumerate(reader, 2):
-            try:
-                sessions.setdefault(row["node"], []).append((float(row["since"]), float(row["until"])))
-            except (TypeError, ValueError) as error:
-                raise BadTrace(f"{path}, line {number}: {error}") from error
-    if not sessions:
-        raise BadTrace(f"{path}: there is not a single node in it")
-    return history_of_sessions(sessions)
+    try:
+        log = UptimeLog.unpack(path.read_bytes())
+    except BadConfiguration as error:
+        raise BadTrace(f"{path}: {error}") from error
+    seen = {node: _seen(log, node) for node in log.nodes()}
+    looked = [stretch for stretches in seen.values() for stretch in stretches]
+    if not looked:
+        raise BadTrace(f"{path}: no server was ever seen in it")
+    spans = tuple(
+        Span(node, stretch.start, stretch.end)
+        for node, stretches in seen.items()
+        for stretch in stretches
+        if stretch.state == GONE
+    )
+    return History(tuple(seen), spans, min(one.start for one in looked), max(one.end for one in looked))
 
 
-def write_uptime(path: Path, sessions: dict[str, list[Session]]) -> None:
-    """Write a table that ``read_uptime`` reads."""
-    with path.open("w", encoding="utf-8", newline="") as lines:
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows((node, *span) for node, spans in sessions.items() for span in spans)
+def _seen(log: UptimeLog, node: str) -> list[Stretch]:
+    """What was seen of a server; the log ends with its last entry."""
+    return [stretch for stretch in log.stretches(node, log.last) if stretch.state != UNSEEN]
