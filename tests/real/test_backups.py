@@ -15,32 +15,15 @@ from pathlib import Path
 import pytest
 
 from tahoe.protocol import Encoding
+from tests.readme import example
 from tests.real.grid import INTRODUCER, RealGrid
-
-BACK_UP_MY_HOME = """\
-tahoe create-alias backups
-tahoe backup ~ backups:home --exclude-vcs --exclude '*.iso'
-tahoe backup ~ backups:home --exclude-vcs --exclude '*.iso'   # tomorrow: only what has changed is read and sent
-tahoe ls backups:home/Archives                                # every day stays, as it was
-tahoe get backups:home/Latest/letters/to-friends.txt          # one file of the last one
-tahoe restore backups:home/Latest ~/as-it-was                 # or all of it, with times and modes
-"""
-
-MY_LAPTOP_IS_GONE = """\
-tahoe recovery export usb-stick/laptop.recovery --passphrase-file drawer/passphrase   # while all is well
-
-tahoe stop laptop && rm -r laptop                             # the laptop is gone
-
-tahoe create-node new-laptop --recovery usb-stick/laptop.recovery --passphrase-file drawer/passphrase --roles client
-tahoe start new-laptop
-tahoe restore -d new-laptop backups:home/Latest home-again    # aliases are back, and so is what they lead to
-"""
 
 
 @pytest.fixture(scope="module")
 def small_grid(tmp_path_factory):
     with RealGrid(tmp_path_factory.mktemp("backups") / "grid", servers=4, encoding=Encoding(2, 3, 4)) as running:
         running.up()
+        running.publish_global()
         yield running
 
 
@@ -70,7 +53,7 @@ def shell(small_grid, tmp_path):
     card = small_grid.plan.root / INTRODUCER / "grid.toml"
     run(f"tahoe create-node laptop --grid {card} --roles client && tahoe start laptop")
     yield run
-    for node in ("laptop", "new-laptop"):
+    for node in ("laptop", "new-laptop", "eve"):
         if (tmp_path / node).exists():
             run(f"tahoe stop {node}")
 
@@ -89,7 +72,7 @@ def home(tmp_path):
 
 
 def test_the_tours_of_backups_and_of_a_lost_laptop_work_as_they_are_printed(shell, home, tmp_path):
-    said = shell(BACK_UP_MY_HOME)
+    said = shell(example("sh", "tahoe backup"))
     first, second = re.findall(r"Archives/\S+: (.*)", said)
     assert first.startswith("2 files (2 read")
     assert second.startswith("2 files (0 read")
@@ -103,7 +86,7 @@ def test_the_tours_of_backups_and_of_a_lost_laptop_work_as_they_are_printed(shel
     (tmp_path / "usb-stick").mkdir()
     (tmp_path / "drawer").mkdir()
     (tmp_path / "drawer" / "passphrase").write_text("correct horse battery staple\n")
-    shell(MY_LAPTOP_IS_GONE)
+    shell(example("sh", "recovery export"))
     assert (tmp_path / "home-again" / "letters" / "draft").read_bytes() == draft.read_bytes()
 
     shell("tahoe mkdir -d new-laptop private:mine && tahoe ls -d new-laptop private: | grep mine")
@@ -111,6 +94,18 @@ def test_the_tours_of_backups_and_of_a_lost_laptop_work_as_they_are_printed(shel
     assert "2 files (2 read" in again
     kept = json.loads(shell("tahoe ls -d new-laptop --json backups:home/Archives"))[1]["children"]
     assert len(kept) == 3
+
+
+def test_the_tour_of_a_shared_folder_works_as_it_is_printed(shell, small_grid, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "lake.jpg").write_bytes(random.Random(2).randbytes(100_000))
+    card = small_grid.plan.root / INTRODUCER / "grid.toml"
+    shell(f"tahoe create-node eve --grid {card} --roles client && tahoe start eve")
+    said = shell(example("sh", "--read-only"))
+    assert "lake.jpg" in said
+    copy = tmp_path / "photos-of-ada" / "lake.jpg"
+    assert copy.read_bytes() == (tmp_path / "photos" / "lake.jpg").read_bytes()
+    assert "takes its write capability" in shell("tahoe rm -d eve global:from-ada/lake.jpg 2>&1 || true")
 
 
 def test_a_backup_of_the_same_tree_is_the_same_snapshot_and_puts_nothing_on_servers(shell, home, small_grid):
