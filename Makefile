@@ -37,7 +37,7 @@ grid: setup
 	$(BIN)/tahoe demo --keep $(DEMO)
 
 test: setup system
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
 
 check: setup
 	$(BIN)/ruff check .

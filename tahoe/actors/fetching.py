@@ -255,7 +255,9 @@ class Fetch:
         question.stretch.asked[question] = None
         self._busy[node] += 1
         self._wake = min(self._wake, question.due)
-        self._asks.add(Errand(question, self._sites[node].address, request))
+        gone = self._ctx.presence(node) is False
+        timeout = min(self._habits.last_chance, self._habits.patience) if gone else None
+        self._asks.add(Errand(question, self._sites[node].address, request), timeout=timeout)
 
     def _hedge(self) -> None:
         """Ask somebody else, too, where an answer is overdue."""

@@ -18,12 +18,14 @@ class Habits:
         window: most bytes of one download under way or waiting for its reader.
         questions: most questions under way for one stretch, hedges included (but always as many as are needed).
         patience: seconds after which a server that has not answered counts as silent.
+        last_chance: the same for a server that is said to be gone, which may be wrong.
     """
 
     message: int = DEFAULT_MESSAGE_BYTES
     window: int = 16 * 2**20
     questions: int = 10
     patience: float = 30.0
+    last_chance: float = 2.0
 
     @property
     def room(self) -> int:

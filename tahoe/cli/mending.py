@@ -23,7 +23,8 @@ RETURNING: Final = 2
 CONTAINER_BYTES: Final = 100
 """What is left intact of a file on a server's disk, so that it looks like a share still."""
 
-ROUNDS: Final = 20
+LOOKS_AT_HARM: Final = 3
+LOOKS_AT_MOST: Final = 20
 COLOURS: Final = {"green": "green", "yellow": "yellow", "red": "red"}
 
 Health = Mapping[str, Any]
@@ -52,9 +53,9 @@ class Mending:
             ClickException: not everything is safe at the end.
         """
         self._harm()
-        self._show(self._look())
+        self._show(self._look_until("red", LOOKS_AT_HARM))
         self._help()
-        health = self._mend()
+        health = self._look_until("green", LOOKS_AT_MOST)
         self._show(health)
         if health["state"] != "green":
             raise click.ClickException("the caretaker did not mend everything: please report this")
@@ -80,10 +81,11 @@ class Mending:
             self._grid.start_nodes(back)
         self._narrator.said(f"Of the killed ones {len(back)} came back after all, and {count} new servers joined.")
 
-    def _mend(self) -> Health:
-        for _ in range(ROUNDS):
+    def _look_until(self, state: str, most: int) -> Health:
+        """Have the caretaker look, and look again: it finds out little by little, and mends as much as it can each time."""
+        for _ in range(most):
             health = self._look()
-            if health["state"] == "green":
+            if health["state"] == state:
                 break
         return health
 

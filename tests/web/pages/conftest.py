@@ -118,14 +118,14 @@ def site(tmp_path_factory) -> Iterator[Site]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is there, nothing else in this process can run an event loop
 def playwright() -> Iterator[Playwright]:
     expect.set_options(timeout=15_000)
     with sync_playwright() as driver:
         yield driver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright) -> Iterator[Browser]:
     program = shutil.which("chromium")
     assert program, "the tests of pages need chromium: run 'make system' (Debian: apt-get install chromium)"
