@@ -50,8 +50,8 @@ AT_ONCE = RepairRule()
 """What a person means who says "repair"."""
 
 LAZY = RepairRule(0.5)
-"""What a caretaker does unless told otherwise: of ten shares it lets three go, and then makes all anew. In simulated years
-that moves a third of the bytes and loses nothing either (``experiments/maintenance.py``, ``docs/keeping.md``)."""
+"""What a caretaker does unless told otherwise: of ten shares it lets three go, and then makes all anew. In the simulated
+lives of ``docs/keeping.md`` that moved a third of the bytes and lost nothing either (``experiments/maintenance.py``)."""
 
 
 class FillGaps:
