@@ -182,11 +182,12 @@ def test_the_inside_of_directories_and_slots_can_be_looked_at(shell, small_grid,
     (tmp_path / "ro").write_text(json.loads(shell("tahoe debug dump-cap @cap --json"))["read_cap"])
     assert "write" not in json.loads(shell("tahoe debug dump-dirnode @ro --json"))["children"]["two"]
 
-    server = small_grid.plan.root / small_grid.server_names[0] / "storage" / "slots"
-    share = next(path for path in server.rglob("*") if path.is_file() and path.name.isdecimal())
+    index = json.loads(shell("tahoe debug dump-cap @cap --json"))["storage_index"]
+    share = next(small_grid.plan.root.glob(f"server-*/storage/slots/{index[:2]}/{index}/*"))
     slot = json.loads(shell(f"tahoe debug dump-slot {share} --json"))
     assert slot["sound"] is True
-    assert (slot["needed"], slot["total"], len(slot["homes"])) == (2, 4, 4)
+    needed, _, total = json.loads(shell("tahoe status laptop --json"))["grid"]["encoding"]
+    assert (slot["needed"], slot["total"], len(slot["homes"])) == (needed, total, total)
     shutil.copy(share, tmp_path / share.name)
     with (tmp_path / share.name).open("r+b") as file:
         file.seek(-1, os.SEEK_END)
