@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from tahoe.codec import base32
@@ -32,6 +33,7 @@ _PREFIX_LENGTH: Final = 2
 _RANKS: Final = str.maketrans(string.ascii_lowercase + "234567", "234567" + string.ascii_lowercase)
 
 
+@lru_cache(maxsize=1024)  # one small file asks several times
 def folder_of(storage_index: bytes) -> str:
     """The directory of an index's shares."""
     name = base32.encode(storage_index)

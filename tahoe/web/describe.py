@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from tahoe.actors.children import Entry, Listing, NewChild
@@ -90,15 +91,20 @@ def format_of(cap: Capability) -> str:
 
 def caps_of(cap: Capability) -> dict[str, Any]:
     """Return the capabilities that one gives: ``rw_uri``, ``ro_uri`` and ``verify_uri``, as far as there are such."""
+    return dict(_caps_of(cap))
+
+
+@lru_cache(maxsize=4096)  # hashes make most of the work, and who lists a directory lists it again
+def _caps_of(cap: Capability) -> tuple[tuple[str, str | None], ...]:
     if isinstance(cap, Unknown):
-        return {"ro_uri" if str(cap).startswith(("ro.", "imm.")) else "rw_uri": str(cap)}
+        return (("ro_uri" if str(cap).startswith(("ro.", "imm.")) else "rw_uri", str(cap)),)
     read = cap.read_only()
-    caps: dict[str, Any] = {"verify_uri": verifier_of(read)}
+    caps: list[tuple[str, str | None]] = [("verify_uri", verifier_of(read))]
     if read != read.verifier():
-        caps["ro_uri"] = str(read)
+        caps.append(("ro_uri", str(read)))
     if cap.writeable:
-        caps["rw_uri"] = str(cap)
-    return caps
+        caps.append(("rw_uri", str(cap)))
+    return tuple(caps)
 
 
 async def listing_pair(cap: Directory, listing: Listing, metadata: Mapping[str, Any] | None) -> list[Any]:
