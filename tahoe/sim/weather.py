@@ -104,11 +104,17 @@ class Losses:
     def draw(self, locations: Sequence[str], seconds: float, rng: Random) -> Iterator[Incident]:
         """See ``Weather``."""
         for server in range(len(locations)):
-            at = self.life.sample(rng)
-            while at < seconds:
-                away = self.away.sample(rng)
+            for at, away in _turns(self.life, self.away, seconds, rng):
                 yield Incident(at, server, "lost", away, self.cause)
-                at += away + self.life.sample(rng)
+
+
+def _turns(up: Lifetime, away: Lifetime, seconds: float, rng: Random) -> Iterator[tuple[float, float]]:
+    """Yield when one server ceases to be up, and for how long, in turns from up on."""
+    at = up.sample(rng)
+    while at < seconds:
+        absence = away.sample(rng)
+        yield at, absence
+        at += absence + up.sample(rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +128,8 @@ class Outages:
     def draw(self, locations: Sequence[str], seconds: float, rng: Random) -> Iterator[Incident]:
         """See ``Weather``."""
         for server in range(len(locations)):
-            at = self.up.sample(rng)
-            while at < seconds:
-                away = self.away.sample(rng)
+            for at, away in _turns(self.up, self.away, seconds, rng):
                 yield Incident(at, server, "away", away, self.cause)
-                at += away + self.up.sample(rng)
 
 
 @dataclass(frozen=True, slots=True)
