@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):/usr/sbin:$(PATH)
 
-.PHONY: demo grid test check screenshots bench large swarm years validation setup system format clean help
+.PHONY: demo grid test explore check screenshots bench large swarm years validation setup system format clean help
 
 help:
 	@echo "make demo    a whole grid comes up, a file goes in, seven of ten servers die, the file comes back (KEEP=1 leaves it up)"
 	@echo "make grid    a local grid that stays up until Ctrl-C"
 	@echo "make test    all tests"
+	@echo "make explore   the tests of laws, with new examples"
 	@echo "make check   ruff, mypy --strict, import-linter, tidy tests"
 	@echo "make screenshots  the pages of a grid as the README shows them, into docs/figures"
 	@echo "make bench   the benchmark table (RIVAL=1: against Tahoe-LAFS in the same run)"
@@ -38,6 +39,9 @@ grid: setup
 
 test: setup system
 	$(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
+
+explore: setup system
+	$(BIN)/python -m pytest -n auto --dist loadfile --hypothesis-profile=explore -m hypothesis $(TESTS)
 
 check: setup
 	$(BIN)/ruff check .

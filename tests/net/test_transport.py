@@ -311,8 +311,8 @@ async def test_the_goodbye_of_a_node_is_its_last_word_even_when_its_echo_comes_a
         await asyncio.sleep(0)
         alice.transport._came(topics.presence(GRID, alice.node), alice.station.offline)
         await leaving
-        bob.transport.send(bob.node, "in", b"all that alice said has come")
-        await bob.listener.until(lambda listener: listener.packets)
+        await says(bob, alice, online=False)
+        await reaches(bob, bob)  # whatever alice said after that would have come by now
         assert [signed for node, signed in bob.listener.presences if node == alice.node][-1] == alice.station.offline
 
 
