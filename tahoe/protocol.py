@@ -702,7 +702,7 @@ def message_types() -> tuple[type[Message], ...]:
 
     def walk(kind: type[Message]) -> None:
         for child in kind.__subclasses__():
-            if msgspec.structs.fields(child) is not None and child.__struct_config__.tag is not None:
+            if child.__struct_config__.tag is not None:
                 found.append(child)
             walk(child)
 

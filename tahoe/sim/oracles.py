@@ -75,16 +75,20 @@ class SlotWatch:
     def __init__(self, grid: SimGrid) -> None:
         self._grid = grid
         self._newest: dict[tuple[str, bytes, int], int] = {}
+        self._known: dict[tuple[str, bytes, int], SlotProof] = {}
 
-    def look(self, *, may_lose: bool) -> None:
-        """Look at everything.
+    def look(self, *, may_lose: bool, again: bool = False) -> None:
+        """Look at everything that is new.
 
         Args:
+            again: look at all of it, known or not.
             may_lose: disks were replaced or rotted, so that shares may be gone or damaged.
 
         Raises:
             Violation: somebody without the write cap has changed a slot, or a share is older than it was.
         """
+        if again:
+            self._known.clear()
         for name, disk in self._grid.fleet.disks.items():
             if self._grid.node(name).incarnation is None:
                 continue  # what its last incarnation had decided may still be in its log alone
@@ -104,9 +108,12 @@ class SlotWatch:
                 return
             raise
         version = head.version
+        key = name, index, number
+        if self._known.get(key) == head.proof:
+            return
+        self._known[key] = head.proof
         if not _is_signed(head.proof, index):
             raise Violation(f"{name} took a version of a slot that its owner did not sign")
-        key = name, index, number
         if version.sequence < self._newest.get(key, 0) and not may_lose:
             raise Violation(f"share {number} of a slot on {name} has become older")
         self._newest[key] = version.sequence

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,22 @@ from tahoe.sim.storm import CALM_AT, STORM_SECONDS, draw_storm
 from tahoe.storage.faulty import Forgets, Rots
 
 __all__ = ["CALM_AT", "STORM_SECONDS", "Case", "Plan", "case_of", "draw", "load_case", "save_case"]
+
+
+class Size(NamedTuple):
+    """What worlds of a size are at most: k, N, servers; and what clients and segments are drawn from."""
+
+    needed: int
+    total: int
+    servers: int
+    clients: tuple[int, ...]
+    segments: tuple[int, ...]
+
+
+SMALL = Size(3, 6, 6, (1, 2, 2, 3), (64, 512, 1024, 4096))
+ROOMY = Size(4, 10, 12, (1, 2, 2, 3, 5), (512, 1024, 4096, 20_000))
+CHANCE_OF_ROOM = 0.05
+"""Most bugs show in small worlds, of which there can be many; some need more servers than shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +128,13 @@ def load_case(path: Path) -> Case:
 def draw(seed: int) -> Plan:
     """The plan that a seed stands for."""
     rng = Random(f"plan {seed}")
-    needed = rng.randint(1, 4)
-    total = rng.randint(needed, 10)
+    size = ROOMY if rng.random() < CHANCE_OF_ROOM else SMALL
+    needed = rng.randint(1, size.needed)
+    total = rng.randint(needed, size.total)
     happy = rng.randint(needed, total)
-    servers = rng.randint(happy, 12)
-    clients = rng.choice((1, 2, 2, 3, 5))
-    segment = rng.choice((512, 1024, 4096, 20_000))
+    servers = rng.randint(happy, size.servers)
+    clients = rng.choice(size.clients)
+    segment = rng.choice(size.segments)
     bandwidth = rng.choice((0.0, 0.0, 1e6, 50e3, 10e3))
     others = (*(f"client-{number}" for number in range(clients)), "introducer-0", "vdrive-0")
     return Plan(

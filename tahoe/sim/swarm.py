@@ -29,6 +29,7 @@ from random import Random
 from typing import TypeAlias
 
 from tahoe.actors.directories import NewChild
+from tahoe.actors.storage import Upkeep
 from tahoe.actors.terms import Limits
 from tahoe.codec.capability import ImmutableRead
 from tahoe.errors import TahoeError
@@ -53,6 +54,9 @@ QUIET_SECONDS = 300.0
 """After the last work, until nothing of it may be left."""
 WATCH_SECONDS = 5.0
 """How often the disks are looked at during the storm."""
+
+SCRUB_SECONDS = 20.0
+"""Between the scrubs of two shares."""
 
 MOST_LINES = 20_000
 GOSSIP = ("Join", "RosterChanged", "ShareRoots")
@@ -191,7 +195,7 @@ class Trial:
         self._work_again()
         self._judge()
         self.grid.run(QUIET_SECONDS)
-        self.watch.look(may_lose=plan.is_harsh)
+        self.watch.look(may_lose=plan.is_harsh, again=True)
         check_quiet(self.grid)
         self._count()
 
@@ -301,6 +305,7 @@ def _options(plan: Plan, *, traced: bool) -> GridOptions:
         encoding=plan.encoding,
         access=lambda _: Access(link, link),
         limits=Limits(segment=plan.segment, small=plan.small),
+        upkeep=Upkeep(scrub_every=SCRUB_SECONDS),
         platter=VolatilePlatter if plan.platter == "volatile" else MemoryPlatter,
         vdrives=1,
         ties=plan.ties,
