@@ -26,6 +26,7 @@ from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import ENCODING_STATEMENT, GridStatement, encode_encoding, sign_statement
 from tahoe.sim import coding, keeping
 from tahoe.sim.disks import Disk, MemoryPlatter, Platter
+from tahoe.sim.labour import Labour
 from tahoe.sim.network import Terms
 from tahoe.sim.node import Contexts, Profile, Recipe
 from tahoe.sim.wire import Access
@@ -58,6 +59,8 @@ class GridOptions:
         access: the line of each node, by nickname.
         graph: a networkx graph of nicknames, instead of a star of such lines (``tahoe.sim.topology``).
         terms: the broker's.
+        labour: all processes share the cores of one machine, and packets cost them time (``sim/labour.py``); None: every
+            node has a processor of its own, which only computes.
         settings: of all sessions (``sealed`` follows from the fidelity).
         limits: of clients' uploads; ``segment`` is the largest segment.
         patience: of clients' uploads.
@@ -80,6 +83,7 @@ class GridOptions:
     access: Callable[[str], Access] = near
     graph: Any = None
     terms: Terms = field(default_factory=Terms)
+    labour: Labour | None = None
     settings: Settings = field(default_factory=Settings)
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)

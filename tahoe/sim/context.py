@@ -7,14 +7,14 @@ incarnation: after a crash, calls that return at once do nothing, and calls that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from random import Random
 from typing import Any, Protocol, TypeVar
 
 from tahoe.context import Durable, Failure, Queue, Task
 from tahoe.errors import Refused, Unanswered
 from tahoe.protocol import Address, Answer, Message, NodeId, Request
-from tahoe.sim.prices import FREE, price_of
+from tahoe.sim.prices import FREE, Price, price_of
 from tahoe.sim.queue import SimQueue
 from tahoe.sim.story import Crashed, Life
 from tahoe.sim.twins import twin_of
@@ -35,6 +35,7 @@ class Machine(Protocol):
     life: Life
     state: dict[str, bytes]
     phantoms: bool
+    prices: Mapping[str, Price]
 
     def ask(self, to: Address, request: Request[Any], timeout: float, done: Callable[[Any], None]) -> Task:
         """Send a request; ``done`` is called once with the outcome, unless the returned task is cancelled."""
@@ -45,8 +46,8 @@ class Machine(Protocol):
     def wall_time(self) -> float:
         """What the node's own clock shows."""
 
-    def busy(self, seconds: float) -> float:
-        """Occupy the node's processor; returns the time at which it is done."""
+    def work(self, seconds: float, wait: float, done: Callable[[Any], None]) -> None:
+        """Occupy the node's processor, and let ``wait`` pass beside; then ``done(None)`` is called."""
 
     def meet(self, node: NodeId, exchange_key: bytes) -> None:
         """Remember a node's exchange key."""
@@ -72,10 +73,10 @@ class SimContext:
         self.rng = rng
         self.state: Durable = SimDurable(machine, role)
         self.presence = machine.presence  # asked a thousand times per upload, so it is no method that calls a method
-        self.presence = machine.presence  # asked a thousand times per upload, so it is no method that calls a method
         self._machine = machine
         self._world = machine.world
         self._life = machine.life
+        self._prices = machine.prices
 
     # --- time and stories ---------------------------------------------------------------------------
 
@@ -147,14 +148,20 @@ class SimContext:
         """Run a function once the node's processor, and what it waits for, have had the time that it costs."""
         if not self._life.alive:
             raise Crashed
-        price = price_of(function)
+        price = price_of(function) if not self._prices else self._price_here(function)
         if price is not FREE:
-            await self._until(self._machine.busy(price.work(args)) + price.wait)
+            promise = self._world.promise()
+            self._machine.work(price.work(args), price.wait, promise.resolve)
+            await promise
+            _check(self._life)
         result = twin_of(function)(*args) if self._machine.phantoms else function(*args)
         if self._world.stalled:
             stalled, self._world.stalled = self._world.stalled, 0.0
             await self._until(self._world.time + stalled)
         return result
+
+    def _price_here(self, function: Callable[..., Any]) -> Price:
+        return self._prices.get(getattr(function, "__name__", ""), price_of(function))
 
     async def _until(self, when: float) -> None:
         promise = self._world.promise()

@@ -28,6 +28,7 @@ from tahoe.protocol import CLIENT, MEMBER, RosterChanged
 from tahoe.sim.blueprint import Blueprint, GridOptions, kind_of
 from tahoe.sim.faults import Schedule
 from tahoe.sim.fleet import Fleet
+from tahoe.sim.labour import Workplace
 from tahoe.sim.network import Network, star
 from tahoe.sim.node import Node
 from tahoe.sim.phantom import Content, joined
@@ -70,6 +71,8 @@ class SimGrid:
         names = [f"{kind}-{number}" for kind, count in counts.items() for number in range(count)]
         blueprint = Blueprint(self.world, names, options)
         self.network = Network(self.world, _graph(blueprint), options.terms)
+        if options.labour is not None:
+            self.network.workplace = Workplace(self.world, options.labour)
         self.fleet = Fleet(self.world, self.network, {}, {}, options.platter)
         if self.world.trace is not None:
             self.world.trace.nicknames = {profile.identity.node: name for name, profile in blueprint.profiles.items()}

@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import networkx as nx
 from simpy.events import NORMAL
@@ -31,6 +31,9 @@ from simpy.events import NORMAL
 from tahoe.protocol import NodeId
 from tahoe.sim.wire import Access, Path, Trouble, Wire
 from tahoe.sim.world import Happening, World
+
+if TYPE_CHECKING:
+    from tahoe.sim.labour import Workplace
 
 BROKER = "broker"
 
@@ -162,6 +165,7 @@ class Network:
         counters: packets that did not arrive as they were sent, by what happened to them.
         delivered: packets that arrived.
         bytes_sent: sizes of all packets that were sent.
+        workplace: of all nodes and the broker, if handling packets is to cost them something (``sim/labour.py``).
     """
 
     def __init__(self, world: World, graph: Any, terms: Terms = Terms()) -> None:  # immutable
@@ -171,6 +175,7 @@ class Network:
         self.counters: Counter[str] = Counter()
         self.delivered = 0
         self.bytes_sent = 0
+        self.workplace: Workplace | None = None
         self._schedule = world.schedule
         self._wires: dict[tuple[str, str], Wire] = {}
         self._ports: dict[NodeId, Port] = {}

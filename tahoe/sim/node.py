@@ -11,7 +11,7 @@ actors' Context what lies below it (``sim.context.Machine``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeVar
@@ -40,9 +40,11 @@ from tahoe.session.identity import Identity
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import sign_announcement
 from tahoe.sim.context import SimContext
+from tahoe.sim.labour import Clerk
 from tahoe.sim.lies import Liar
 from tahoe.sim.local import LocalAsk, Reply
-from tahoe.sim.network import Network
+from tahoe.sim.network import Network, Receiver
+from tahoe.sim.prices import Price
 from tahoe.sim.story import Life, Promise, Story
 from tahoe.sim.world import World
 
@@ -178,13 +180,21 @@ class Incarnation:
         self._announced: tuple[Announcement, bytes] | None = None
         self._early: list[Handling] | None = []
         self.plug = node.network.attach(self.name, self)
+        workplace = node.network.workplace
+        self.prices: Mapping[str, Price] = {} if workplace is None else workplace.labour.prices
         self.transmit = self.plug.transmit
+        self._clerk: Clerk | None = None
+        if workplace is not None:
+            kind = profile.nickname.split("-", maxsplit=1)[0]
+            self._clerk = Clerk(workplace, kind, self.plug.transmit, self._handled)
+            self.transmit = self._clerk.transmit
         random = world.random(f"{profile.nickname}/{node.boots}")
         self.endpoint = Endpoint(profile.identity, profile.access, self, profile.settings, random)
         self.random = random
         self.actors: dict[Role, Actor] = {actor.role: actor for actor in node.recipe(self.context)}
         self.endpoint.announcement = self.announcement()
-        self.plug.redirect(self.endpoint)
+        self._door: Receiver = self.endpoint if self._clerk is None else self
+        self.plug.redirect(self._door)
         world.spawn(self._start(), self.life)
 
     def context(self, role: Role) -> SimContext:
@@ -206,19 +216,31 @@ class Incarnation:
 
     def resume(self) -> None:
         """Take up what has become due meanwhile."""
-        self.plug.redirect(self.endpoint)
+        self.plug.redirect(self._door)
         self.life.resume()
 
     def receive(self, now: float, sender: NodeId, channel: str, packet: Any) -> None:
-        """A packet has come while we stand still."""
-        self.life.park(Later(self._receive_late, sender, channel, packet))
+        """A packet has come while we stand still, or that somebody has to handle first."""
+        if self._clerk is not None and self.life.running:
+            self._clerk.receive(sender, channel, packet)
+        else:
+            self.life.park(Later(self._receive_late, sender, channel, packet))
+
+    def _handled(self, sender: NodeId, channel: str, packet: Any) -> None:
+        if self.life.running:
+            self.endpoint.receive(self.world.time, sender, channel, packet)
+        else:
+            self.life.park(Later(self.endpoint.receive, self.world.time, sender, channel, packet))
 
     def forget(self, now: float, node: NodeId) -> None:
-        """A node has gone while we stand still."""
-        self.life.park(Later(self._forget_late, node))
+        """A node has gone, maybe while we stand still."""
+        if self.life.running:
+            self.endpoint.forget(now, node)
+        else:
+            self.life.park(Later(self._forget_late, node))
 
     def _receive_late(self, sender: NodeId, channel: str, packet: Any) -> None:
-        self.endpoint.receive(self.world.time, sender, channel, packet)
+        self._door.receive(self.world.time, sender, channel, packet)
 
     def _forget_late(self, node: NodeId) -> None:
         self.endpoint.forget(self.world.time, node)
@@ -227,7 +249,7 @@ class Incarnation:
 
     def unsent(self, node: NodeId) -> int:  # all of a node's packets take the one line it has
         """Bytes that wait in this node for its line."""
-        return self.node.network.unsent(self.name)
+        return self.node.network.unsent(self.name) + (0 if self._clerk is None else self._clerk.unsent)
 
     def wake_at(self, when: float) -> None:
         """Poll the endpoint then, unless it is polled before."""
@@ -289,10 +311,13 @@ class Incarnation:
         else:
             self.world.ready.append(Later(self.deliver, self.name, to.role, message, None))
 
-    def busy(self, seconds: float) -> float:
-        """Occupy the processor after whatever occupies it now; the time at which that is done."""
-        self._busy_until = max(self._busy_until, self.world.time) + seconds
-        return self._busy_until
+    def work(self, seconds: float, wait: float, done: Callable[[Any], None]) -> None:
+        """Occupy the processor after whatever occupies it now, and let ``wait`` pass beside; then call ``done(None)``."""
+        if self._clerk is not None:
+            self._clerk.process.work(seconds, self.world.after, wait, done, None)
+        else:
+            self._busy_until = max(self._busy_until, self.world.time) + seconds
+            self.world.at(self._busy_until + wait, done, None)
 
     def meet(self, node: NodeId, exchange_key: bytes) -> None:
         """Remember a node's exchange key."""

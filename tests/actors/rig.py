@@ -67,6 +67,7 @@ class Machine:
 
     def __init__(self, rig: Rig, name: str) -> None:
         self.rig = rig
+        self.prices = {}
         self.name = NodeId(name)
         self.world = rig.world
         self.life = rig.world.life()
@@ -125,8 +126,8 @@ class Machine:
     def wall_time(self):
         return 1_800_000_000.0 + self.world.now()
 
-    def busy(self, seconds):
-        return self.world.now() + seconds
+    def work(self, seconds, wait, done):
+        self.world.after(seconds + wait, done, None)
 
     def meet(self, node, exchange_key):
         raise AssertionError("stories meet nobody")
