@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tahoe.actors.carereport import STALE_PERIODS
 from tahoe.actors.caretaker import Caretaker
 from tahoe.web.calls import Call, json_answer, text_answer
 from tahoe.web.errors import WebError
@@ -35,6 +36,7 @@ def health_of(caretaker: Caretaker) -> dict[str, Any]:
     tidings = caretaker.tidings
     return {
         **caretaker.report().as_json(),
+        "stale-after": STALE_PERIODS * caretaker.shared.rules.check_every,
         "done": {name: int(count) for name, count in sorted(tidings.counts.items())},
         "bytes": int(tidings.bytes),
         "troubles": list(tidings.troubles),

@@ -141,9 +141,10 @@ def _label(name: str, value: str) -> str:
 
 
 async def storage(call: Call) -> ASGIApp:
-    """Tell what this node keeps for others: space, shares, and whether it takes more."""
-    status = await call.services.status()
-    return json_answer({"storage": status.get("storage")})
+    """Tell what this node keeps for others: space, shares, limits, leases by when they end, accounts with their quotas."""
+    status, books = await call.services.status(), call.services.books
+    told = {"storage": status.get("storage"), "here": await books.here()}
+    return json_answer({**told, "mine": await books.mine()} if call.flag("servers") else told)
 
 
 async def list_transfers(call: Call) -> ASGIApp:

@@ -20,6 +20,7 @@ from tahoe.web.serve import URL_FILE, GatewayServer, Tls, listen
 from tahoe.web.services import Keeping, Services
 from tahoe.web.sessions import Sessions, new_host_name
 from tahoe.web.status import StatusOf
+from tahoe.web.usage import UsageOf
 
 LOOPBACK = "127.0.0.1"
 HOST_FILE = "web_host"
@@ -65,7 +66,8 @@ async def start_gateway(running: Incarnation) -> GatewayCompanion:
     caretaker = running.actors.get(CARETAKER)
     assert caretaker is None or isinstance(caretaker, Caretaker)
     jobs = JobBoard(running.log)
-    services = Services(client, keeping, guard, StatusOf(running), jobs, caretaker=caretaker)
+    books = UsageOf(running)
+    services = Services(client, keeping, guard, StatusOf(running), jobs, caretaker=caretaker, books=books)
     gateway = Gateway(services, running.log, page_routes(services))
     companion = GatewayCompanion(services, _servers(gateway, papers.directory, papers.config.client))
     await companion.start()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from tahoe.actors.caretaker import Caretaker
 from tahoe.actors.client import Client
@@ -15,6 +15,26 @@ from tahoe.web.transfers import Transfers
 
 Status: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 """Gives what the node knows of itself and the grid: brokers, introducers, servers, space. JSON-able."""
+
+
+class Bookkeeper(Protocol):
+    """Tells who keeps how much where (``usage.py``)."""
+
+    async def mine(self) -> Sequence[Mapping[str, Any]] | None:
+        """What the node's account keeps on each server."""
+
+    async def here(self) -> Mapping[str, Any] | None:
+        """What everybody keeps on this node; None for a node that is no server."""
+
+
+class NobodyKeeps:
+    """The books of a node that neither keeps anything for others nor has anything kept."""
+
+    async def mine(self) -> None:
+        """See ``Bookkeeper``."""
+
+    async def here(self) -> None:
+        """See ``Bookkeeper``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +62,7 @@ class Services:
         jobs: long work.
         transfers: files on their way.
         caretaker: looks after what is stored; None: the node has none.
+        books: tell who keeps how much where.
     """
 
     client: Client
@@ -51,3 +72,4 @@ class Services:
     jobs: JobBoard
     transfers: Transfers = field(default_factory=Transfers)
     caretaker: Caretaker | None = None
+    books: Bookkeeper = field(default_factory=NobodyKeeps)

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tahoe.actors.history import Historian
 from tahoe.actors.membership import Membership
 from tahoe.actors.storage import StorageServer
 from tahoe.errors import BadConfiguration
 from tahoe.net.incarnation import Incarnation
-from tahoe.protocol import MEMBER, PROTOCOL_VERSIONS, STORAGE, Announcement, Encoding, NodeId
+from tahoe.protocol import HISTORIAN, MEMBER, PROTOCOL_VERSIONS, STORAGE, Announcement, Encoding, NodeId
 from tahoe.session.statement import open_announcement
 
 
@@ -88,6 +89,22 @@ class StatusOf:
             "epoch": said.epoch,
             "round_trip": self._running.endpoint.round_trip(said.node),
             "heard": self._heard(said.node),
+            "leaving": said.leaving,
+            "history": self._history(said.node),
+        }
+
+    def _history(self, node: NodeId) -> dict[str, float | None] | None:
+        """How a server has answered this node's downloads, and how much of the time it was there; counts fade."""
+        historian = self._running.actors.get(HISTORIAN)
+        if not isinstance(historian, Historian):
+            return None
+        record = historian.history.record(node)
+        return {
+            "response": historian.history.expected(node),
+            "answers": record.answers,
+            "failures": record.failures,
+            "lies": record.lies,
+            "availability": historian.uptime.availability(node, time.time()),
         }
 
     def _heard(self, node: NodeId) -> float | None:
@@ -100,14 +117,22 @@ class StatusOf:
         if not isinstance(server, StorageServer):
             return None
         space = await self._running.workshop.run(server.store.space)
+        index, limits = server.steward.books.index, self._running.papers.config.storage
+        live = index.live()
         return {
             "capacity": space.capacity,
             "available": space.available,
             "accepts": space.accepts,
             "shares": space.shares,
+            "bytes": None if live is None else live.bytes,
             "corrupt": len(server.corrupt),
-            "trash": server.steward.books.index.trash().bytes,
-            "counted": server.steward.books.index.complete,
+            "trash": index.trash().bytes,
+            "counted": index.complete,
+            "sizelimit": int(limits.sizelimit) or None,
+            "reserved_space": int(limits.reserved_space),
+            "readonly": limits.readonly,
+            "keep_expired": float(limits.keep_expired),
+            "keep_trash": float(limits.keep_trash),
         }
 
 

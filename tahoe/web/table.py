@@ -41,6 +41,7 @@ SERVER: Final = Parameter("node", "a server's node id", required=True)
 BACK: Final = Parameter("back", "it is not gone after all", ("true", "false"))
 VERIFY: Final = Parameter("verify", "look at every byte of every share", ("true", "false"))
 ADD_LEASE: Final = Parameter("add-lease", "add this node's lease to what is found, or renew it", ("true", "false"))
+ASK_SERVERS: Final = Parameter("servers", "ask every server what this node keeps there, too", ("true", "false"))
 ASK_VDRIVES: Final = Parameter("refresh", "ask the vdrives first", ("true", "false"))
 
 HOW: Final = (FORMAT, MUTABLE, CONVERGENCE, ENCODING)
@@ -135,8 +136,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("GET", "/statistics", "", measures.statistics, _NODE),
     Row("GET", "/statistics", "json", measures.statistics, _NODE),
     Row("GET", "/metrics", "", measures.metrics, _NODE, gives=Gives.METRICS),
-    Row("GET", "/storage", "", measures.storage, _NODE),
-    Row("GET", "/storage", "json", measures.storage, _NODE),
+    Row("GET", "/storage", "", measures.storage, _NODE, (ASK_SERVERS,)),
+    Row("GET", "/storage", "json", measures.storage, _NODE, (ASK_SERVERS,)),
     Row("GET", "/transfers", "", measures.list_transfers, _NODE),
     Row("GET", "/transfers", "json", measures.list_transfers, _NODE),
     Row("GET", "/transfers/{transfer}", "", measures.show_transfer, _NODE),

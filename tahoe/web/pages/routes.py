@@ -22,7 +22,7 @@ from tahoe.web.pages.plan import FIELDS, Plan, parse_plan
 from tahoe.web.pages.provisioning import answers, drawings
 from tahoe.web.pages.site import GLOBAL_ROOT, Site, Visit, see
 from tahoe.web.pages.spots import drive, opened
-from tahoe.web.pages.storage import storage
+from tahoe.web.pages.storage import kept, storage
 from tahoe.web.pages.transfers import summary, timeline
 from tahoe.web.pages.welcome import welcome
 from tahoe.web.places import PRIVATE_ROOT
@@ -100,9 +100,14 @@ class NodePages:
         return await self._site.draw(visit, "transfer", context, "/transfers")
 
     async def storage(self, visit: Visit) -> ASGIApp:
-        """What the node keeps for others."""
-        status = await visit.services.status()
-        return await self._site.draw(visit, "storage", {"view": storage(status), "status": status})
+        """What the node keeps for others. Servers are asked what they keep of ours only when somebody wants to know."""
+        status, books = await visit.services.status(), visit.services.books
+        context: dict[str, Any] = {"view": storage(status), "status": status, "kept": None, "mine": None}
+        if "live" not in visit.query:
+            context["kept"] = kept(await books.here())
+        if "servers" in visit.query:
+            context["mine"] = {each["node"]: each for each in await books.mine() or ()}
+        return await self._site.draw(visit, "storage", context)
 
     async def introducer(self, visit: Visit) -> ASGIApp:
         """Who makes nodes known to one another."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from tahoe.policy.care import Safety
 from tahoe.web.pages import words
+
+LEAST_COUNT: Final = 0.1
+"""Failures and lies that have faded below this are forgiven."""
 
 
 class Alarm(NamedTuple):
@@ -35,11 +40,19 @@ class Welcome:
     servers: Sequence[Mapping[str, Any]]
 
 
-def welcome(status: Mapping[str, Any]) -> Welcome:
-    """Return what the page tells of a node's state (the dictionary of ``tahoe/web/status.py``)."""
+def welcome(status: Mapping[str, Any], health: Mapping[str, Any] | None = None) -> Welcome:
+    """Return what the page tells.
+
+    Args:
+        status: the node's state, the dictionary of ``tahoe/web/status.py``.
+        health: of what its caretaker looks after, that of ``tahoe/web/care.py``; None: it has no caretaker.
+    """
     servers = sorted(status["servers"], key=lambda server: (server["online"] is not True, server["nickname"].lower()))
     state = _state_of(status, sum(server["online"] is True for server in servers), len(servers))
-    return Welcome(*state, _alarms(status), [_row(server) for server in servers])
+    told = alarms_of(health) if health is not None else []
+    if state[0] != "bad" and any(alarm.level == "bad" for alarm in told):
+        state = "bad", "Some files can't be given back", state[2]
+    return Welcome(*state, [*told, *_alarms(status)], [_row(server) for server in servers])
 
 
 def _state_of(status: Mapping[str, Any], online: int, known: int) -> tuple[str, str, str]:
@@ -101,10 +114,60 @@ def _alarms(status: Mapping[str, Any]) -> list[Alarm]:
     return found
 
 
+def alarms_of(health: Mapping[str, Any]) -> list[Alarm]:
+    """What is wrong with what is looked after, in plain words. What only has not been looked at yet is no alarm."""
+    counts: Counter[str] = Counter()
+    for root in health["roots"]:
+        counts.update(root["objects"])
+    found = []
+    if counts[Safety.LOST.value]:
+        text = f"{words.many(counts[Safety.LOST.value], 'file or folder', 'files or folders')} can't be recovered from"
+        found.append(Alarm("bad", f"{text} the servers that are known to live."))
+    if counts[Safety.AT_RISK.value]:
+        has = "file or folder has", "files or folders have"
+        text = f"{words.many(counts[Safety.AT_RISK.value], *has)} fewer shares than they should; repair is on its way."
+        found.append(Alarm("warn", text))
+    found += [Alarm("warn", f"{root['name']}: {root['trouble']}.") for root in health["roots"] if root["trouble"]]
+    if health["servers"]["distrusted"]:
+        liars = words.many(health["servers"]["distrusted"], "server")
+        found.append(Alarm("warn", f"{liars} lied about what they hold; nothing they claim counts."))
+    return found + [Alarm("warn", text) for text in _old_news(health)]
+
+
+def _old_news(health: Mapping[str, Any]) -> Iterator[str]:
+    """What nobody has seen alive for too long."""
+    limit = health["stale-after"]
+    for root in health["roots"]:
+        age = root["verified-age"]
+        if age is not None and age > limit:
+            yield f"{root['name']}: all of it was last seen alive {words.span(age)} ago."
+    last = health["last-round-age"]
+    if last is not None and last > limit:
+        yield f"The caretaker has not been able to work for {words.span(last)}."
+
+
 def _row(server: Mapping[str, Any]) -> dict[str, Any]:
-    """Add what is drawn: the lamp with its word, and how much of the space is used."""
+    """Add what is drawn: the lamp with its word, how much of the space is used, and how it has behaved."""
     lamp, word = {True: ("good", "connected"), False: ("bad", "away")}.get(server["online"], ("unknown", "not known"))
     capacity, available = server["capacity"], server["available"]
     used = None if not capacity else round(100 * (1 - min(available, capacity) / capacity), 1)
-    shown = {"heard": None, "round_trip": None, **server}
-    return shown | {"lamp": lamp, "word": word, "used": used}
+    shown = {"heard": None, "round_trip": None, "leaving": False, **server}
+    return shown | {"lamp": lamp, "word": word, "used": used, "record": _record(server.get("history"))}
+
+
+def _record(history: Mapping[str, Any] | None) -> list[Alarm]:
+    """What a server's history comes to, in few words. Counts fade, so they are told as parts of the whole."""
+    if history is None:
+        return []
+    told = []
+    if history["lies"] >= LEAST_COUNT:
+        told.append(Alarm("bad", "has lied"))
+    asked = history["answers"] + history["failures"]
+    if history["failures"] >= LEAST_COUNT:
+        level = "warn" if history["failures"] > asked / 10 else ""
+        told.append(Alarm(level, f"{words.probability(history['failures'] / asked)} of questions failed"))
+    if history["response"] is not None:
+        told.append(Alarm("", f"answers in {words.latency(history['response'])}"))
+    if history["availability"] is not None:
+        told.append(Alarm("", f"there {words.probability(history['availability'])} of the time"))
+    return told

@@ -25,7 +25,7 @@ from tahoe.web.serve import URL_FILE, GatewayServer, listen
 from tahoe.web.services import Keeping, Services
 from tests.web.conftest import SECRET, TOKEN, loop_in_a_thread
 from tests.web.grid import Grid
-from tests.web.pages.samples import status_of_a_grid
+from tests.web.pages.samples import Books, status_of_a_grid
 
 PICTURES = Path(__file__).resolve().parents[3] / "build" / "pictures"
 """Where screen shots are kept for people to look at."""
@@ -92,7 +92,8 @@ def running_site(directory: Path) -> Iterator[Site]:
         async def begin() -> tuple[Site, GatewayServer]:
             grid = Grid()
             log = NodeLog(logging.getLogger("gateway"))
-            services = Services(grid.client, Keeping(SECRET, directory), Guard(TOKEN), status, JobBoard(log))
+            keeping = Keeping(SECRET, directory)
+            services = Services(grid.client, keeping, Guard(TOKEN), status, JobBoard(log), books=Books())
             gateway = Gateway(services, log, page_routes(services))
             server = GatewayServer(gateway, listen("127.0.0.1", 0), directory / URL_FILE)
             await server.start()

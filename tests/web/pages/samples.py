@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+DAY: Final = 86_400.0
+
+
+def history(**more: float | None) -> dict[str, float | None]:
+    """How a server has behaved, as a status tells of it."""
+    return {"response": 0.018, "answers": 240.0, "failures": 0.0, "lies": 0.0, "availability": 0.987} | more
 
 
 def server(number: int, **more: Any) -> dict[str, Any]:
@@ -19,8 +26,74 @@ def server(number: int, **more: Any) -> dict[str, Any]:
         "epoch": 1,
         "round_trip": 0.012,
         "heard": 1_700_000_000.0,
+        "leaving": False,
+        "history": history(),
     }
     return told | more
+
+
+def storage_of_a_server(**more: Any) -> dict[str, Any]:
+    """What a node keeps for others, as its status tells of it."""
+    told = {
+        "capacity": 10**12,
+        "available": 4 * 10**11,
+        "accepts": 10**9,
+        "shares": 1234,
+        "bytes": 5 * 10**11,
+        "corrupt": 0,
+        "trash": 5 * 10**10,
+        "counted": True,
+        "sizelimit": 10**12,
+        "reserved_space": 10**9,
+        "readonly": False,
+        "keep_expired": 180 * DAY,
+        "keep_trash": 14 * DAY,
+    }
+    return told | more
+
+
+def account(name: str, size: int, **more: Any) -> dict[str, Any]:
+    """Somebody who keeps something, as a server's books tell of him."""
+    told = {"account": name, "bytes": size, "shares": 7, "quota": None, "pooled": True, "pool_bytes": 0, "nickname": ""}
+    return told | more
+
+
+class Books:
+    """What a node's books tell: of two friends on this server, and of this node on all of them."""
+
+    async def mine(self) -> list[dict[str, Any]]:
+        """See ``Bookkeeper``."""
+        told = [{"server": f"server{number}", "node": f"v0-server{number}", "problem": ""} for number in range(3)]
+        told[2]["problem"] = "did not answer within 8 s"
+        return [each | account("v0-client", 10**9 * (number + 1), quota=10**11) for number, each in enumerate(told)]
+
+    async def here(self) -> dict[str, Any]:
+        """See ``Bookkeeper``."""
+        sizes = [2 * 10**10, 10**9, 0, 5 * 10**9, 3 * 10**11, 10**10, 0]
+        moments = [None, *range(6), None]
+        return {
+            "counted": True,
+            "time": 0.0,
+            "leases": [
+                {"from": moments[number], "to": moments[number + 1], "bytes": size, "shares": size // 10**8}
+                for number, size in enumerate(sizes)
+            ],
+            "trash": {"bytes": 5 * 10**10, "shares": 12},
+            "pool": 10**12,
+            "accounts": [
+                account("v0-aliceaaaaaaaaaaa", 3 * 10**11, quota=4 * 10**11, pooled=False, nickname="alice"),
+                account("v0-bobbbbbbbbbbbbbb", 10**11, quota=10**12, pool_bytes=98 * 10**10),
+                account("", 10**9),
+            ],
+        }
+
+
+HISTORIES: Final = (
+    history(),
+    history(failures=40.0, availability=0.5),
+    history(lies=0.8),
+    history(response=None, answers=0.0, availability=None),
+)
 
 
 def status_of_a_grid(now: float, count: int = 4, **more: Any) -> dict[str, Any]:
@@ -42,8 +115,8 @@ def status_of_a_grid(now: float, count: int = 4, **more: Any) -> dict[str, Any]:
         "introducers": [
             {"node": "v0-introducer", "nickname": "hub", "connected": True, "since": now - 7000, "problem": ""}
         ],
-        "servers": [server(number, heard=now - 3 * number) for number in range(count)],
-        "storage": {"capacity": 10**12, "available": 4 * 10**11, "accepts": 10**9, "shares": 1234, "corrupt": 0},
+        "servers": [server(number, heard=now - 3 * number, history=HISTORIES[number % 4]) for number in range(count)],
+        "storage": storage_of_a_server(),
         "dropped": {},
         "failures": 0,
     }

@@ -19,13 +19,12 @@ from tahoe.web.pages.holdings import Fact, matrix
 from tahoe.web.pages.network import introducer, vdrive
 from tahoe.web.pages.site import Head
 from tahoe.web.pages.spots import drive, opened, spot_of
-from tahoe.web.pages.storage import storage
 from tahoe.web.pages.transfers import LEFT, WIDTH, timeline
 from tahoe.web.pages.transfers import summary as transfer_summary
 from tahoe.web.pages.welcome import welcome
 from tahoe.web.places import Place
 from tahoe.web.sessions import Session
-from tests.web.pages.samples import server, status_of_a_grid
+from tests.web.pages.samples import history, server, status_of_a_grid, storage_of_a_server
 
 NOW = 1_700_000_000.0
 FILE = ImmutableRead(b"k" * 16, b"u" * 32, 3, 10, 123_456)
@@ -72,7 +71,7 @@ def test_without_a_broker_nothing_else_matters():
             "No introducer",
         ),
         (
-            {"storage": {"capacity": 9, "available": 0, "accepts": 0, "shares": 3, "corrupt": 1}},
+            {"storage": storage_of_a_server(accepts=0, corrupt=1)},
             "1 share kept here failed",
         ),
         ({"grid": {"id": "g", "name": "", "encoding": None, "problem": "out of bounds"}}, "out of bounds"),
@@ -93,6 +92,22 @@ def test_servers_in_reach_stand_first():
     told = welcome(status).servers
     assert [each["nickname"] for each in told[:2]] == ["A", "b"]
     assert {each["word"] for each in told[2:]} == {"away", "not known"}
+
+
+def test_a_servers_history_is_told_beside_it():
+    told = welcome(status_of_a_grid(NOW) | {"servers": [server(1, history=history(failures=60.0, lies=1.0))]}).servers
+    assert [(each.level, each.text) for each in told[0]["record"]] == [
+        ("bad", "has lied"),
+        ("warn", "20 % of questions failed"),
+        ("", "answers in 18 ms"),
+        ("", "there 98.7 % of the time"),
+    ]
+
+
+def test_what_has_faded_is_not_told_of_a_server():
+    forgiven = history(failures=0.05, lies=0.05, response=None, availability=None)
+    told = welcome(status_of_a_grid(NOW) | {"servers": [server(1, history=forgiven), server(2, history=None)]}).servers
+    assert [each["record"] for each in told] == [[], []]
 
 
 # --- lists -------------------------------------------------------------------------------------------------
@@ -333,15 +348,6 @@ def test_questions_at_the_same_time_lie_in_lanes():
 
 
 # --- the node ----------------------------------------------------------------------------------------------
-
-
-def test_a_full_store_says_that_it_takes_nothing():
-    full = {"capacity": 100, "available": 0, "accepts": 0, "shares": 5, "corrupt": 0}
-    assert storage({"storage": full}).level == "bad"
-    assert storage({"storage": full | {"available": 5, "accepts": 5}}).level == "warn"
-    assert storage({"storage": full | {"available": 50, "accepts": 50}}).level == "good"
-    assert storage({"storage": None}) is None
-    assert storage({"storage": full | {"capacity": 0}}).used == 100.0
 
 
 def test_versions_and_sites_are_counted():
