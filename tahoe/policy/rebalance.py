@@ -10,6 +10,12 @@ after the other, dearest reason first::
 
 What is only uneven moves little: a server must have ``slack`` times its part before anything leaves it for that
 reason, since every byte that moves crosses the broker twice.
+
+*Where it ends.* A server that leaves no longer counts, so a file's happiness is that of its shares on servers that
+stay. No move lowers it: a share that leaves only adds a pair there, and a lonely share that moves to an empty server
+takes its pair along. And as long as a share and a server are both without a partner in the largest matching, that share
+may move to that server and makes one more pair. So when no move is left, the file is as happy as its shares and the
+servers that stay allow. It may be less than before the farewell, where fewer servers stay than shares were spread over.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tahoe.policy.domains import domain_of, most_in_domain
-from tahoe.policy.happiness import happiness
+from tahoe.policy.happiness import Matching
 from tahoe.policy.order import Site
 from tahoe.protocol import NodeId
 
@@ -98,24 +104,40 @@ class _State:
             ),
         )
 
+    def _staying(self) -> Matching:
+        """The largest pairing of shares with servers that stay."""
+        matching = Matching()
+        matching.grow(
+            {
+                number: [node for node in nodes if node not in self._takers.leaving]
+                for number, nodes in sorted(self._holders.items())
+            }
+        )
+        return matching
+
     def leave(self) -> Move | None:
-        """Off servers that are going, unless the share is elsewhere anyway."""
+        """Off servers that are going, unless the share is elsewhere anyway; where it makes one more pair, if it can.
+
+        The pairing of the others may be any of the largest, so a server that is left over in it is a partner for sure.
+        One that is not may be freed by re-pairing: ``spread`` sees to that afterwards.
+        """
         for number, nodes in sorted(self._holders.items()):
             staying = [node for node in nodes if node not in self._takers.leaving]
             if not staying and (places := self._open(number)):
-                return Move(number, nodes[0], places[0], LEAVE)
+                paired = self._staying().share_of
+                target = next((node for node in places if node not in paired), places[0])
+                return Move(number, nodes[0], target, LEAVE)
         return None
 
     def spread(self) -> Move | None:
-        """Onto servers that have none, while that makes the file happier."""
-        before = happiness(self._holders)
+        """A share without a partner, onto a server without one: the file becomes happier by one."""
+        pairs = self._staying()
         for number, nodes in sorted(self._holders.items()):
-            crowded = [node for node in nodes if self._shares[node] > 1]
-            empty = [node for node in self._open(number) if not self._shares[node]]
-            if crowded and empty:
-                after = {**self._holders, number: [*(node for node in nodes if node != crowded[0]), empty[0]]}
-                if happiness(after) > before:
-                    return Move(number, crowded[0], empty[0], SPREAD)
+            if number in pairs.home_of:
+                continue
+            partners = [node for node in self._open(number) if node not in pairs.share_of]
+            if partners:
+                return Move(number, max(nodes, key=self._shares.__getitem__), partners[0], SPREAD)
         return None
 
     def domain(self) -> Move | None:
@@ -126,7 +148,7 @@ class _State:
             if self._domains[domain_of(self._sites[nodes[0]])] <= self._most:
                 continue
             for node in self._open(number):
-                if self._domains[domain_of(self._sites[node])] < self._most and not self._shares[node]:
+                if self._has_room(domain_of(self._sites[node])) and not self._shares[node]:
                     return Move(number, nodes[0], node, DOMAIN)
         return None
 
@@ -139,6 +161,11 @@ class _State:
         for number, nodes in sorted(self._holders.items()):
             full = [node for node in nodes if self._load.get(node, 0.0) > self._takers.slack * part]
             for node in self._open(number):
-                if full and not self._shares[node] and self._load.get(node, 0.0) < part / self._takers.slack:
+                empty = not self._shares[node] and self._load.get(node, 0.0) < part / self._takers.slack
+                if full and empty and self._has_room(domain_of(self._sites[node])):
                     return Move(number, full[0], node, EVEN)
         return None
+
+    def _has_room(self, domain: str) -> bool:
+        """Whether a site may hold one share more; if not, what comes in for evenness would go out for safety."""
+        return self._domains[domain] < self._most
