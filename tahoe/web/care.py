@@ -8,7 +8,7 @@ from tahoe.actors.carereport import STALE_PERIODS
 from tahoe.actors.caretaker import Caretaker
 from tahoe.web.calls import Call, json_answer, text_answer
 from tahoe.web.errors import WebError
-from tahoe.web.jobs import Job
+from tahoe.web.jobs import Job, Work
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -69,11 +69,16 @@ async def server_gone(call: Call) -> ASGIApp:
 
 async def start_round(call: Call) -> ASGIApp:
     """Look at everything now, and mend what can be mended."""
-    caretaker = caretaker_of(call)
+    work = round_work(caretaker_of(call))
+    return json_answer({"job": call.services.jobs.start("care", work).identity}, 202)
+
+
+def round_work(caretaker: Caretaker) -> Work:
+    """What a job does that looks at everything."""
 
     async def work(job: Job) -> dict[str, Any]:
         job.progress = {"objects": len(caretaker.care.records)}
         await caretaker.round(everything=True)
         return health_of(caretaker)
 
-    return json_answer({"job": call.services.jobs.start("care", work).identity}, 202)
+    return work

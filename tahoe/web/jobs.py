@@ -46,6 +46,7 @@ class Job:
         result: what it came to, when it is done.
         error: why it failed, without capabilities.
         began, ended: seconds since the epoch.
+        about: what it is about, for the page that started it.
     """
 
     def __init__(self, kind: str) -> None:
@@ -57,6 +58,7 @@ class Job:
         self.error: str | None = None
         self.began = time.time()
         self.ended: float | None = None
+        self.about: Any = None
         self._task: asyncio.Task[None] | None = None
 
     def describe(self) -> dict[str, Any]:

@@ -23,10 +23,11 @@ from tahoe.web.keeping import Incoming, keep
 from tahoe.web.manner import Manner
 from tahoe.web.pages import render
 from tahoe.web.pages.about import TEXT_PREVIEW_BYTES, about
+from tahoe.web.pages.caring import treat
 from tahoe.web.pages.directory import COLUMNS, Order, rows, summary
 from tahoe.web.pages.holdings import LEGEND, ask_holdings, matrix
 from tahoe.web.pages.site import Site, Visit, see
-from tahoe.web.pages.spots import Spot, opened
+from tahoe.web.pages.spots import Crumb, Spot, opened
 from tahoe.web.places import checked_path, directory_at, find, parse_place
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Browsing:
             "move": _move,
             "unlink": _unlink,
             "selected": _selected,
+            "treat": _treat,
         }
 
     async def look(self, visit: Visit) -> ASGIApp:
@@ -200,6 +202,12 @@ async def _unlink(visit: Visit, spot: Spot) -> ASGIApp:
     parent = await _parent(visit, spot)
     await visit.services.client.directories.unlink(parent, spot.place.name)
     return see(f"{spot.parent.url}?done=removed")
+
+
+async def _treat(visit: Visit, spot: Spot) -> ASGIApp:
+    """Check, verify or repair it, and of a folder everything below it."""
+    found = await find(visit.services.client, spot.place)
+    return treat(visit, found.capability, await visit.field("do"), Crumb(spot.title, spot.url))
 
 
 async def _selected(visit: Visit, spot: Spot) -> ASGIApp:

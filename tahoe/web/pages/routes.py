@@ -14,9 +14,11 @@ from starlette.routing import BaseRoute, Route
 from tahoe.web import files
 from tahoe.web.app import PageRoute
 from tahoe.web.calls import Call
+from tahoe.web.care import health_of
 from tahoe.web.errors import WebError
 from tahoe.web.pages import render, words
 from tahoe.web.pages.browsing import Browsing, open_capability, store_loose
+from tahoe.web.pages.caring import Caring
 from tahoe.web.pages.network import introducer, vdrive
 from tahoe.web.pages.plan import FIELDS, Plan, parse_plan
 from tahoe.web.pages.provisioning import answers, drawings
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 def page_routes(services: Services) -> list[BaseRoute]:
     """Return the routes of all pages. Where the API has the same path, only browsers get the page."""
     site = Site(services)
-    browsing, node = Browsing(site), NodePages(site)
+    browsing, caring, node = Browsing(site), Caring(site), NodePages(site)
     places = [
         Route(path, site.page(act), methods=[method])
         for path in ("/drive/{place:path}", "/d/{place:path}")
@@ -45,6 +47,10 @@ def page_routes(services: Services) -> list[BaseRoute]:
         PageRoute("/", site.page(node.welcome), methods=["GET"]),
         PageRoute("/transfers", site.page(node.transfers), methods=["GET"]),
         PageRoute("/storage", site.page(node.storage), methods=["GET"]),
+        PageRoute("/health", site.page(caring.look), methods=["GET"]),
+        Route("/health", site.page(caring.change), methods=["POST"]),
+        Route("/job/{job}", site.page(caring.job), methods=["GET"]),
+        Route("/job/{job}", site.page(caring.cancel), methods=["POST"]),
         PageRoute("/vdrive/{place:path}", site.page(_to_drive), methods=["GET"]),
         PageRoute("/uri/{place:path}", _out_of_the_address_bar(site, services), methods=["GET"]),
         Route("/transfer/{transfer}", site.page(node.transfer), methods=["GET"]),
@@ -79,7 +85,9 @@ class NodePages:
             for name in names
             if name == PRIVATE_ROOT or name in roots
         ]
-        return await self._site.draw(visit, "welcome", {"view": welcome(status), "status": status, "drives": drives})
+        caretaker = visit.services.caretaker
+        view = welcome(status, None if caretaker is None else health_of(caretaker))
+        return await self._site.draw(visit, "welcome", {"view": view, "status": status, "drives": drives})
 
     async def transfers(self, visit: Visit) -> ASGIApp:
         """What moves and what moved."""

@@ -138,6 +138,7 @@ class Site:
             Crumb("Home", "/"),
             *(Crumb(each.title, each.url) for each in drives),
             Crumb("Transfers", "/transfers"),
+            Crumb("Health", "/health"),
             Crumb("Storage", "/storage"),
             Crumb("Provisioning", "/provisioning"),
         )

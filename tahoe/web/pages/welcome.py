@@ -30,6 +30,7 @@ class Welcome:
         headline: the same in a few words.
         sentence: and in a few more.
         alarms: what else there is to know.
+        care: what is looked after, and since when all of it was seen alive; empty if nothing is.
         servers: a row each, those in reach first.
     """
 
@@ -37,6 +38,7 @@ class Welcome:
     headline: str
     sentence: str
     alarms: Sequence[Alarm]
+    care: str
     servers: Sequence[Mapping[str, Any]]
 
 
@@ -52,7 +54,8 @@ def welcome(status: Mapping[str, Any], health: Mapping[str, Any] | None = None) 
     told = alarms_of(health) if health is not None else []
     if state[0] != "bad" and any(alarm.level == "bad" for alarm in told):
         state = "bad", "Some files can't be given back", state[2]
-    return Welcome(*state, [*told, *_alarms(status)], [_row(server) for server in servers])
+    rows = [_row(server) for server in servers]
+    return Welcome(*state, [*told, *_alarms(status)], "" if health is None else _care(health), rows)
 
 
 def _state_of(status: Mapping[str, Any], online: int, known: int) -> tuple[str, str, str]:
@@ -132,6 +135,18 @@ def alarms_of(health: Mapping[str, Any]) -> list[Alarm]:
         liars = words.many(health["servers"]["distrusted"], "server")
         found.append(Alarm("warn", f"{liars} lied about what they hold; nothing they claim counts."))
     return found + [Alarm("warn", text) for text in _old_news(health)]
+
+
+def _care(health: Mapping[str, Any]) -> str:
+    """What is looked after, and the age of that knowledge: as good as that of the root longest unseen."""
+    roots = [root for root in health["roots"] if root["objects"]]
+    if not roots:
+        return ""
+    objects = words.many(sum(sum(root["objects"].values()) for root in roots), "object")
+    ages = [root["verified-age"] for root in roots]
+    if None in ages:
+        return f"{objects} looked after; not all of them seen alive yet."
+    return f"{objects} looked after; all of them seen alive within the last {words.span(max(60.0, *ages))}."
 
 
 def _old_news(health: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
+from tahoe.actors.caretaker import Caretaker, CareTerms
 from tahoe.net.logs import NodeLog
 from tahoe.web.app import Gateway
 from tahoe.web.guard import Guard
@@ -93,7 +94,11 @@ def running_site(directory: Path) -> Iterator[Site]:
             grid = Grid()
             log = NodeLog(logging.getLogger("gateway"))
             keeping = Keeping(SECRET, directory)
-            services = Services(grid.client, keeping, Guard(TOKEN), status, JobBoard(log), books=Books())
+            caretaker = Caretaker(grid.client.ctx, grid.client, CareTerms())  # it works only when it is told to
+            await caretaker.care.load()
+            services = Services(
+                grid.client, keeping, Guard(TOKEN), status, JobBoard(log), caretaker=caretaker, books=Books()
+            )
             gateway = Gateway(services, log, page_routes(services))
             server = GatewayServer(gateway, listen("127.0.0.1", 0), directory / URL_FILE)
             await server.start()

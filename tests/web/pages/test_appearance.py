@@ -18,6 +18,7 @@ PAGES = {
     "slot": "/drive/private/gallery?about&shares",
     "empty": "/drive/private/gallery/empty",
     "transfers": "/transfers",
+    "health": "/health",
     "storage": "/storage",
     "provisioning": "/provisioning?total=12",
     "provisioning-problems": "/provisioning?needed=90&up=many",
