@@ -162,7 +162,8 @@ class _Batch:
             self._keep(version)
         for wish in self._planned or [self._pending[0]]:
             self._pending.remove(wish)
-            wish.answer.put_nowait(self._refused.get(wish, failure))
+            # what was refused for edits before it was refused for nothing if they were not written
+            wish.answer.put_nowait(failure or self._refused.get(wish))
 
     def _keep(self, version: VersionId) -> None:
         """What was written is now the newest, and is known."""

@@ -224,17 +224,23 @@ class Change:
         return Draft(self._desk, Holding(choice.version, hearing, (), b"", None), inquiry)
 
     async def _settled(self) -> Draft:
-        """A fresh draft, for who does not merge one without rivals that may yet win: what he left out would be lost.
+        """A fresh draft without rivals that may yet win and are left out of it: they would be lost.
 
-        Whoever is under way for longer than a write takes has died of it, or will look again himself.
+        Those are left out of which too little is there to be read, and all where ``revise`` does not merge. Whoever is
+        under way for longer than a write takes has died of it, or will look again himself.
         """
         while True:
             draft = await self._fresh()
-            own = [attempt.version for attempt in self._attempts]
-            rivals = [head for head in draft.heads[1:] if draft.hearing.may_yet_win(head) and head not in own]
-            if self._merges or not rivals or self._given_way >= self._desk.terms().patience.write:
+            if not self._left_out(draft) or self._given_way >= self._desk.terms().patience.write:
                 return draft
             self._given_way += await self._pause()
+
+    def _left_out(self, draft: Draft) -> list[SlotVersion]:
+        """Rivals that may yet win and are not merged."""
+        mine = [attempt.version for attempt in self._attempts]
+        merged = draft.heads if self._merges else draft.heads[:1]
+        rivals = [version for version in draft.hearing.versions.values() if version not in (*mine, *merged)]
+        return [version for version in rivals if draft.hearing.may_yet_win(version)]
 
     async def _look(self) -> tuple[Inquiry, Choice]:
         """Find the version that counts. Of a wreck, what can be saved is written first."""

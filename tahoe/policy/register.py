@@ -11,7 +11,8 @@ From what was heard this follows::
                                replaced it) and those not heard of make a quorum together
     one covers an older one    if the older can have won only where the newer replaced it in k positions: then its
                                writer had seen k of it, and built on it
-    the one that counts        the newest that may have won, if it has won or covers all others that may have
+    the one that counts        the newest that may have won, if it has won or covers all others that may have, and
+                               newer ones are in too few positions to hide one that won and is seen nowhere any more
     a write is lost            when the positions left to it make no quorum
 
 A writer who changes what is there must build on more than the version that counts: a rival seen on k positions or more
@@ -128,7 +129,9 @@ class Register:
         if not candidates or not self.can_recover(candidates[0]):
             return None
         newest, others = candidates[0], candidates[1:]
-        is_certain = self.has_won(newest) or all(self._covers(newest, other) for other in others)
+        is_certain = self.has_won(newest) or (
+            not self._may_hide_another(newest) and all(self._covers(newest, other) for other in others)
+        )
         return Choice(newest, may_be_stale=False) if is_certain else None
 
     def best_effort(self) -> Choice | None:
@@ -155,6 +158,16 @@ class Register:
         )
         return newer.sequence > older.sequence and older.shape.quorum - elsewhere >= older.shape.needed
 
+    def _may_hide_another(self, version: SlotVersion) -> bool:
+        """Whether a rival of it may have won in whose every position there is something newer by now."""
+        places = positions_of(version)
+        covered = sum(place.home not in self.heard or self._carries_newer(place, version) for place in places)
+        return covered >= version.shape.quorum
+
+    def _carries_newer(self, place: Position, version: SlotVersion) -> bool:
+        carried = self.carried(place)
+        return carried is not None and carried.sequence > version.sequence
+
     def _is_open_to(self, version: SlotVersion, place: Position) -> bool:
         carried = self.carried(place)
         return carried is None or carried == version.identity or carried.sequence < version.sequence
@@ -162,8 +175,7 @@ class Register:
     def _speaks_for(self, version: SlotVersion, place: Position) -> bool:
         if place.home not in self.heard:
             return True
-        carried = self.carried(place)
-        return carried is not None and (carried == version.identity or carried.sequence > version.sequence)
+        return self.carried(place) == version.identity or self._carries_newer(place, version)
 
 
 @dataclass(slots=True)

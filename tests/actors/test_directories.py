@@ -25,6 +25,7 @@ from tahoe.errors import (
     NotADirectory,
     NotEnoughServers,
     NotEnoughShares,
+    Refused,
     TahoeError,
 )
 from tahoe.protocol import WriteSlot
@@ -442,6 +443,26 @@ def test_two_who_make_one_path_share_it(rig, root):
     outcomes = rig.all(*(each.make_path(root, ["a", "b"]) for each in rig.directories))
     assert outcomes[0] == outcomes[1]
     assert rig.do(rig.directories[0].lookup(root, ["a", "b"])).capability == outcomes[0]
+
+
+def test_what_a_failed_edit_would_have_made_refuses_nobody(rig, mine, root):
+    for machine in rig.servers:
+        machine.actor.receive = _full(machine.actor.receive)
+    replaces = (Replace.ALWAYS, Replace.NEVER)
+    edits = [mine.set_children(root, {"name": child(number)}, replace) for number, replace in enumerate(replaces)]
+    promises = [rig.world.observe(edit, rig.clients[0].life) for edit in edits]
+    for promise in promises:
+        with pytest.raises(NotEnoughServers):
+            rig.world.run(promise)
+
+
+def _full(receive):
+    async def refuse(sender, message):
+        if isinstance(message, WriteSlot):
+            raise Refused("NoSpace", "the disk is full")
+        return await receive(sender, message)
+
+    return refuse
 
 
 def test_an_edit_whose_answers_were_lost_finds_itself(rig, mine, root):

@@ -510,6 +510,33 @@ def test_a_fork_that_won_nowhere_is_mended_by_the_next_writer(rig):
     assert set(read(rig, capability).split()) == {b"base", b"fork", b"next"}
 
 
+def test_a_writer_waits_for_a_rival_of_whom_too_little_is_there_to_be_merged(rig):
+    capability = rig.do(rig.slots[0].create(b"base"))
+    settle(rig)
+    rival = rig.clients[0].name
+    reached = 0
+
+    def late(original):
+        def deliver(sender, message, asking):
+            nonlocal reached
+            reached += isinstance(message, WriteSlot) and sender == rival
+            if isinstance(message, WriteSlot) and sender == rival and reached > 2:
+                rig.world.after(1.0, original, sender, message, asking)
+            else:
+                original(sender, message, asking)
+
+        return deliver
+
+    for machine in rig.servers:
+        machine.deliver = late(machine.deliver)
+    first = rig.world.observe(rig.slots[0].modify(capability, _adding(b"first")), rig.clients[0].life)
+    rig.wait(0.1)
+    assert sorted(version.sequence for version in rig.carried(capability)) == [1] * 8 + [2] * 2
+    second = rig.do(rig.slots[1].modify(capability, _adding(b"second")), 1)
+    assert (rig.world.run(first).sequence, second.sequence) == (2, 3)
+    assert set(read(rig, capability).split()) == {b"base", b"first", b"second"}
+
+
 @pytest.mark.parametrize("refusing", [4, 10])
 def test_a_writer_whom_most_homes_refuse_is_told_whether_it_is_certain(rig, refusing):
     capability = rig.do(rig.slots[0].create(b"base"))

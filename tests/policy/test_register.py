@@ -63,6 +63,15 @@ def test_while_a_newer_version_may_have_won_out_of_reach_an_older_one_is_no_answ
     assert _heard(*[two] * 2, *[one] * 5).choice() == Choice(one, may_be_stale=False)
 
 
+def test_a_version_is_not_certain_where_newer_ones_may_hide_a_rival_that_won():
+    fork = _version(3, "fork", needed=1, total=3)
+    others = [_version(4, author, needed=1, total=3) for author in ("a", "b")]
+    torn = _heard(fork, *others)  # a rival of the fork may have won in the places of the other two
+    assert torn.choice() is None
+    assert torn.best_effort() == Choice(max(others, key=lambda version: version.identity), may_be_stale=True)
+    assert _heard(fork, fork, others[0]).choice() == Choice(fork, may_be_stale=False)
+
+
 def test_with_too_few_homes_in_reach_the_newest_that_can_be_recovered_is_given_with_a_warning():
     one, two = _version(1), _version(2)
     assert _heard(*[one] * 3, *[two] * 2).best_effort() == Choice(one, may_be_stale=True)
