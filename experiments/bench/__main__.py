@@ -11,14 +11,24 @@ import click
 from platformdirs import user_cache_path
 
 from experiments.bench.bounds import Bounds
+from experiments.bench.keeping import KeepingWork
 from experiments.bench.load import NOTHING, Account, FileWork, Grid, Size
 from experiments.bench.names import NameWork
 from experiments.bench.ours import OurGrid
 from experiments.bench.rival import RivalGrid, install
 from experiments.bench.table import Results, document, lines, processor_lines
 
-QUICK = Size(megabytes=10, repeats=1, small_files=5, entries=20, mutable_megabytes=1, tree_files=5)
-WORKS = {"files": FileWork, "names": NameWork}
+QUICK = Size(
+    megabytes=10,
+    repeats=1,
+    small_files=5,
+    entries=20,
+    mutable_megabytes=1,
+    tree_files=5,
+    kept_megabytes=5,
+    tree_objects=15,
+)
+WORKS = {"files": FileWork, "names": NameWork, "keeping": KeepingWork}
 
 
 @click.command()

@@ -6,16 +6,20 @@ import http.client
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 MEGABYTE = 1_000_000
 SMALL = 10_000
 PIECE = 1 << 20
+
+
+Ask: TypeAlias = Callable[[str, str], bytes]
+"""Makes a request (method, path) to the gateway with the node's authority."""
 
 
 class Grid(Protocol):
@@ -46,6 +50,15 @@ class Grid(Protocol):
     def tool(self, *arguments: str) -> tuple[str, ...]:
         """The command line's ``tahoe ARGUMENTS`` on the client's node."""
 
+    def keep(self, ask: Ask, action: str, cap: str) -> dict[str, Any]:
+        """Check, verify or repair (``action``) a file, and wait for what was found, in the words that both grids have."""
+
+    def check_tree(self, ask: Ask, cap: str) -> int:
+        """Check everything below a directory, and wait; how many objects were checked."""
+
+    def share_files(self, index: str) -> list[Path]:
+        """Files of one object's shares on all servers' disks, by number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -58,6 +71,8 @@ class Size:
         entries: of a large directory.
         mutable_megabytes: of a large mutable file.
         tree_files: in a tree that is copied and backed up.
+        kept_megabytes: of a file that is verified and repaired.
+        tree_objects: in a tree that is checked; 7 times some, and 1.
     """
 
     megabytes: int = 300
@@ -66,6 +81,8 @@ class Size:
     entries: int = 1000
     mutable_megabytes: int = 100
     tree_files: int = 100
+    kept_megabytes: int = 100
+    tree_objects: int = 127
 
 
 class Account(NamedTuple):
@@ -244,6 +261,13 @@ class FileWork(Work):
 
 
 _QUIET = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+
+
+def share_files(roots: Iterable[Path], index: str) -> list[Path]:
+    """Files of one object's shares below some servers' share directories, by number."""
+    folders = [root / index[:2] / index for root in roots]
+    found = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    return sorted(found, key=lambda path: int(path.name))
 
 
 def times() -> list[float]:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
+from experiments.bench.load import Ask, share_files
+from tahoe.cli.checkjobs import DONE, FIRST_PAUSE, RUNNING
 from tahoe.cli.local_grid import BROKER, CLIENT_NAME, GridPlan, LocalGrid
 from tahoe.net.card import BrokerEntry
 from tahoe.protocol import Encoding
+
+LONGEST_PAUSE: Final = 0.1
+"""Seconds between two looks at a job."""
 
 
 class OurGrid:
@@ -62,8 +69,23 @@ class OurGrid:
 
     def stored_bytes(self) -> int:
         """Bytes of share files on all servers' disks."""
-        roots = (self._grid.plan.root / name / "storage" / "shares" for name in self._grid.server_names)
-        return sum(path.stat().st_size for root in roots for path in root.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for root in self._share_roots() for path in root.rglob("*") if path.is_file())
+
+    def share_files(self, index: str) -> list[Path]:
+        """Files of one object's shares on all servers' disks, by number."""
+        return share_files(self._share_roots(), index)
+
+    def _share_roots(self) -> list[Path]:
+        return [self._grid.plan.root / name / "storage" / "shares" for name in self._grid.server_names]
+
+    def keep(self, ask: Ask, action: str, cap: str) -> dict[str, Any]:
+        """A job, which is followed to its end."""
+        return _follow(ask, f"/uri/{cap}?t=start-{action}")
+
+    def check_tree(self, ask: Ask, cap: str) -> int:
+        """A job, which is followed to its end."""
+        found = _follow(ask, f"/uri/{cap}?t=start-deep-check")
+        return int(found["count-objects-healthy"])
 
     def command(self) -> tuple[str, ...]:
         """``tahoe status`` of the client."""
@@ -73,3 +95,15 @@ class OurGrid:
         """``tahoe`` with the client's node."""
         command, *rest = arguments
         return (sys.executable, "-m", "tahoe.cli.main", command, "-d", str(self._grid.client), *rest)
+
+
+def _follow(ask: Ask, path: str) -> dict[str, Any]:
+    """Start a job, look at it now and then, as the command line does, and return what it comes to."""
+    job, pause = json.loads(ask("POST", path))["job"], FIRST_PAUSE
+    while (facts := json.loads(ask("GET", f"/jobs/{job}")))["state"] == RUNNING:
+        time.sleep(pause)
+        pause = min(LONGEST_PAUSE, 1.5 * pause)
+    if facts["state"] != DONE:
+        raise RuntimeError(f"a job ended as {facts['state']}: {facts.get('error')}")
+    found: dict[str, Any] = facts["result"]
+    return found

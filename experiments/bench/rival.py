@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+from experiments.bench.load import Ask, share_files
 
 VERSION = "1.20.0"
 LOOPBACK = "127.0.0.1"
@@ -76,8 +79,26 @@ class RivalGrid:
 
     def stored_bytes(self) -> int:
         """Bytes of share files on all servers' disks."""
-        roots = (self._root / name / "storage" / "shares" for name in self._servers)
-        return sum(path.stat().st_size for root in roots for path in root.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for root in self._share_roots() for path in root.rglob("*") if path.is_file())
+
+    def share_files(self, index: str) -> list[Path]:
+        """Files of one object's shares on all servers' disks, by number."""
+        return share_files(self._share_roots(), index)
+
+    def _share_roots(self) -> list[Path]:
+        return [self._root / name / "storage" / "shares" for name in self._servers]
+
+    def keep(self, ask: Ask, action: str, cap: str) -> dict[str, Any]:
+        """One request; the answer comes when it is done."""
+        option = "" if action == "check" else f"&{action}=true"
+        found: dict[str, Any] = json.loads(ask("POST", f"/uri/{cap}?t=check&output=JSON{option}"))
+        return found
+
+    def check_tree(self, ask: Ask, cap: str) -> int:
+        """One request, and a line for every object."""
+        lines = ask("POST", f"/uri/{cap}?t=stream-deep-check").decode().splitlines()
+        units = [json.loads(line) for line in lines]
+        return sum(unit["type"] != "stats" and unit["check-results"]["results"]["healthy"] for unit in units)
 
     def command(self) -> tuple[str, ...]:
         """``tahoe list-aliases`` of the client."""

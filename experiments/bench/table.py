@@ -43,6 +43,10 @@ GOALS: Mapping[str, Goal] = {
     "backup again, nothing changed, s": Goal(4, 10),
     "overwrite a mutable file of 1 MB, ms": Goal(3, 3),
     "change 100 bytes of a mutable file of 100 MB, ms": Goal(20, 20),
+    "check a file, ms": Goal(2, 5),
+    "deep-check of 127 objects, ms": Goal(5, 20),
+    "verify 100 MB, s": Goal(2, 3),
+    "repair 4 of 10 shares of 100 MB, s": Goal(3, 5),
     "peak memory of client, MB": Goal(1, 2),
     "peak memory of a server, MB": Goal(1, 2),
 }
