@@ -6,6 +6,16 @@ const AT_ONCE = 3;
 
 for (const element of document.querySelectorAll("[data-script]")) element.hidden = false;
 
+// --- PDFs: a browser without a viewer of its own would save what stands in a frame, without being asked -----------
+
+for (const place of document.querySelectorAll("[data-pdf]")) {
+  if (navigator.pdfViewerEnabled === false) continue;
+  const frame = document.createElement("iframe");
+  frame.title = place.title;
+  frame.src = place.dataset.pdf;
+  place.replaceChildren(frame);
+}
+
 // --- copy ---------------------------------------------------------------------------------------------------
 
 document.addEventListener("click", async (event) => {
