@@ -118,7 +118,8 @@ class Steward:
             Refused: ``bad-delegation``.
         """
         account = self._account(sender, delegation)
-        return await self._ctx.compute(_number_of, self.books, account)
+        known = self.books.accounts.known(account)
+        return await self._ctx.compute(_number_of, self.books, account) if known is None else known
 
     async def owned(self, sender: NodeId, lease: Lease) -> OwnedLease:
         """The lease that a sender asks for, as his."""

@@ -111,7 +111,7 @@ class Incarnation:
 
     def context(self, role: Role) -> AsyncioContext:
         """A context for the actor of one role, with durable values of its own."""
-        return AsyncioContext(self, DirectoryState(self.papers.directory.state / role, self.workshop.threads))
+        return AsyncioContext(self, DirectoryState(self.papers.directory.state / role, self.workshop.hands))
 
     def spawn(self, story: Coroutine[Any, Any, None]) -> Task:
         """Start a story."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Final
 
+from tahoe.net.hands import Hands
 from tahoe.net.keys import replace_file
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -18,24 +18,24 @@ class DirectoryState:
 
     Args:
         directory: of one actor.
-        threads: where disk work runs.
+        hands: do the disk work.
     """
 
-    def __init__(self, directory: Path, threads: Executor) -> None:
+    def __init__(self, directory: Path, hands: Hands) -> None:
         self._directory = directory
-        self._threads = threads
+        self._hands = hands
         self._writing = asyncio.Lock()
 
     async def get(self, name: str) -> bytes | None:
         """The value last put, or None."""
         path = self._path(name)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _read, path)
+        return await self._hands.run(_read, path)
 
     async def put(self, name: str, value: bytes) -> None:
         """Replace the value; durable on return."""
         path = self._path(name)
         async with self._writing:  # what is put later stays, whichever thread is quicker
-            await asyncio.get_running_loop().run_in_executor(self._threads, _write, path, bytes(value))
+            await self._hands.run(_write, path, bytes(value))
 
     def _path(self, name: str) -> Path:
         assert _NAME.fullmatch(name), f"{name!r} is no name of a durable value"

@@ -69,6 +69,10 @@ class AccountBook:
             self._end = len(_HEADER)
             self._parse(content[self._end :])
 
+    def known(self, name: str) -> int | None:
+        """The owner number of an account if it has one. Looks at no disk."""
+        return self._numbers.get(name)
+
     def number_of(self, name: str, highest: int = 0) -> int:
         """The owner number of an account, which is given one durably if it has none.
 
