@@ -136,6 +136,9 @@ def _compare(before: Manifest, after: Manifest) -> None:
     if not different:
         print("reproduced bit for bit")
         return
+    if before.measured and before.unmeasured == after.unmeasured:
+        print(f"reproduced, but for what a real clock has a part in: {', '.join(before.measured)}")
+        return
     versions = {**before.libraries, "code": before.code}, {**after.libraries, "code": after.code}
     changed = [
         f"  {name}: {was} then, {versions[1].get(name)} now"

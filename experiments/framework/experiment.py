@@ -8,7 +8,9 @@ The module's docstring opens with the question. It defines
   depends on another;
 * ``run(point, seed)``: the rows of one point, pure in the seed, an integer of 64 bits;
 * ``plot(rows, configuration)``: a matplotlib figure;
-* ``QUICK``, if it likes: the changes to ``Configuration`` that make ``--quick`` quick.
+* ``QUICK``, if it likes: the changes to ``Configuration`` that make ``--quick`` quick;
+* ``MEASURED``, if it looks at a real clock: the columns of ``Row`` that a clock has a part in. Its points are computed one
+  at a time, because they would disturb one another, and nobody expects those columns to be reproduced.
 
 Finding them reads sources but imports nothing, so that a list is quick, and whole when one of them is broken.
 """
@@ -57,6 +59,11 @@ class Experiment:
         first = [getattr(self.module, "QUICK", {})] if quick else []
         return configuration.build(self.module.Configuration, *first, *layers)
 
+    @property
+    def measured(self) -> list[str]:
+        """Columns of its rows that a real clock has a part in."""
+        return list(getattr(self.module, "MEASURED", ()))
+
     def points(self, configured: Any) -> dict[str, Any]:
         """Its points by their keys, which are their JSON.
 
@@ -81,9 +88,17 @@ def shelf() -> Iterator[Entry]:
     """All experiments of the project, by name."""
     for path in sorted(SHELF.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        defined = {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
-        if defined.issuperset(PARTS):
+        if set(_names(tree)).issuperset(PARTS):
             yield Entry(path.stem, (ast.get_docstring(tree) or "").partition("\n")[0])
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
+    """What a module defines, or has from elsewhere."""
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            yield node.name
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
 
 
 def load(reference: str) -> Experiment:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO
@@ -69,7 +69,7 @@ class Folder:
         self._write_rows()
         rows = self.rows()
         columns = [field.name for field in fields(self._study.experiment.module.Row)]
-        (self.path / "data.csv").write_text(_table(columns, rows), encoding="utf-8")
+        (self.path / "data.csv").write_text(table(columns, rows), encoding="utf-8")
         return rows
 
     def _take_up(self) -> None:
@@ -130,9 +130,10 @@ def _flat(identity: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _table(columns: list[str], rows: list[dict[str, Any]]) -> str:
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
+def table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
+    """A table of CSV with a line of names."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([row[column] for column in columns] for row in rows)
-    return table.getvalue()
+    return text.getvalue()

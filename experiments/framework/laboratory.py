@@ -43,6 +43,8 @@ def _compute(study: Study, folder: Folder, workers: int, cluster: str) -> None:
     portable = study.anywhere()
     with closing(Progress(study.experiment.name, total, before=total - len(missing))) as progress:
         progress.show()
+        if study.experiment.measured:
+            workers, cluster = 1, ""  # points side by side would compete for what they measure
         for key, rows in sweep([portable.task(key) for key in missing], workers, cluster):
             folder.add(key, rows)
             progress.step()

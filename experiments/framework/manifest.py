@@ -10,6 +10,7 @@ import hashlib
 import platform
 import subprocess
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 
 import tahoe
+from experiments.framework.folder import table
 from experiments.framework.study import Study
 from tahoe.errors import BadConfiguration
 
@@ -28,7 +30,8 @@ class Manifest(msgspec.Struct, frozen=True):
 
     ``code`` names every version of the code that had a part in it, which should be one. ``runs`` counts independent
     simulated runs (null where nothing is simulated), ``confidence`` is that of all intervals, ``files`` are SHA-256
-    digests.
+    digests. ``measured`` names the columns that a real clock has a part in, if there are any, and ``unmeasured`` is the digest
+    of the table without them: a second run can reproduce no more.
     """
 
     experiment: str
@@ -42,6 +45,8 @@ class Manifest(msgspec.Struct, frozen=True):
     code: list[str]
     libraries: dict[str, str]
     files: dict[str, str]
+    measured: list[str] = []
+    unmeasured: str = ""
 
 
 def make_manifest(study: Study, rows: Sequence[dict[str, Any]], code: list[str], files: Sequence[Path]) -> Manifest:
@@ -57,7 +62,16 @@ def make_manifest(study: Study, rows: Sequence[dict[str, Any]], code: list[str],
         code=code,
         libraries=library_versions(),
         files={path.name: digest(path) for path in files},
+        measured=study.experiment.measured,
+        unmeasured=_digest_without(study, rows) if study.experiment.measured else "",
     )
+
+
+def _digest_without(study: Study, rows: Sequence[dict[str, Any]]) -> str:
+    """Of the table without its measured columns."""
+    names = (field.name for field in fields(study.experiment.module.Row))
+    columns = [name for name in names if name not in study.experiment.measured]
+    return hashlib.sha256(table(columns, rows).encode()).hexdigest()
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

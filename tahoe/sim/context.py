@@ -7,14 +7,14 @@ incarnation: after a crash, calls that return at once do nothing, and calls that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, Protocol, TypeVar
 
 from tahoe.context import Durable, Failure, Queue, Task
 from tahoe.errors import Refused, Unanswered
 from tahoe.protocol import Address, Answer, Message, NodeId, Request
-from tahoe.sim.prices import FREE, Price, price_of
+from tahoe.sim.prices import FREE, Price
 from tahoe.sim.queue import SimQueue
 from tahoe.sim.story import Crashed, Life
 from tahoe.sim.twins import twin_of
@@ -35,7 +35,6 @@ class Machine(Protocol):
     life: Life
     state: dict[str, bytes]
     phantoms: bool
-    prices: Mapping[str, Price]
 
     def ask(self, to: Address, request: Request[Any], timeout: float, done: Callable[[Any], None]) -> Task:
         """Send a request; ``done`` is called once with the outcome, unless the returned task is cancelled."""
@@ -45,6 +44,9 @@ class Machine(Protocol):
 
     def wall_time(self) -> float:
         """What the node's own clock shows."""
+
+    def price_of(self, function: Callable[..., Any], /) -> Price:
+        """What it costs this node to call a function."""
 
     def work(self, seconds: float, wait: float, done: Callable[[Any], None]) -> None:
         """Occupy the node's processor, and let ``wait`` pass beside; then ``done(None)`` is called."""
@@ -76,7 +78,7 @@ class SimContext:
         self._machine = machine
         self._world = machine.world
         self._life = machine.life
-        self._prices = machine.prices
+        self._price_of = machine.price_of
 
     # --- time and stories ---------------------------------------------------------------------------
 
@@ -148,7 +150,7 @@ class SimContext:
         """Run a function once the node's processor, and what it waits for, have had the time that it costs."""
         if not self._life.alive:
             raise Crashed
-        price = price_of(function) if not self._prices else self._price_here(function)
+        price = self._price_of(function)
         if price is not FREE:
             promise = self._world.promise()
             self._machine.work(price.work(args), price.wait, promise.resolve)
@@ -159,9 +161,6 @@ class SimContext:
             stalled, self._world.stalled = self._world.stalled, 0.0
             await self._until(self._world.time + stalled)
         return result
-
-    def _price_here(self, function: Callable[..., Any]) -> Price:
-        return self._prices.get(getattr(function, "__name__", ""), price_of(function))
 
     async def _until(self, when: float) -> None:
         promise = self._world.promise()

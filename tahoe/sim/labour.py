@@ -13,14 +13,14 @@ is a long one) nobody waits much longer for it.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
 from tahoe.sim.network import BROKER
-from tahoe.sim.prices import Price
+from tahoe.sim.prices import FREE, Price, price_of
 from tahoe.sim.world import World
 
 
@@ -52,12 +52,22 @@ class Labour:
         cores: how many processes run at the same time; 0: all of them.
         tolls: of each kind of node (server, client, introducer, vdrive), and of the broker, which each packet passes
             once; kinds that are not named handle packets in no time.
-        prices: of functions that actors hand to ``compute``, by their name, instead of those in ``prices.py``.
+        pace: how many times as long as ``prices.py`` says it takes to compute.
+        prices: of functions that actors hand to ``compute``, by their name, instead of those.
     """
 
     cores: int = 0
     tolls: Mapping[str, Toll] = field(default_factory=dict)
+    pace: float = 1.0
     prices: Mapping[str, Price] = field(default_factory=dict)
+
+    def price_of(self, function: Callable[..., Any]) -> Price:
+        """What a function costs here."""
+        own = self.prices.get(getattr(function, "__name__", ""))
+        if own is not None:
+            return own
+        price = price_of(function)
+        return price if price is FREE else Price(self.pace * price.call, self.pace * price.byte, price.wait)
 
 
 class Cores:
@@ -121,19 +131,38 @@ class Process:
         self._work.popleft()
 
 
+@dataclass(slots=True)
+class Account:
+    """What nodes of a kind have done so far: packets and bytes sent or received, and seconds computed."""
+
+    packets: int = 0
+    bytes_handled: int = 0
+    computed: float = 0.0
+
+
 class Workplace:
     """The one machine on which a grid stands.
 
     Args:
         world: whose clock runs.
         labour: what things cost.
+
+    Attributes:
+        accounts: of each kind of node, and the broker.
     """
 
     def __init__(self, world: World, labour: Labour) -> None:
         self.labour = labour
+        self.accounts: defaultdict[str, Account] = defaultdict(Account)
         self.cores = Cores(world, labour.cores)
         self._broker = Process(self.cores)
         self._broker_toll = self.toll(BROKER)
+
+    def note(self, kind: str, size: int) -> None:
+        """A packet of so many bytes is handled."""
+        account = self.accounts[kind]
+        account.packets += 1
+        account.bytes_handled += size
 
     def toll(self, kind: str) -> Toll:
         """Of a kind of node, or the broker."""
@@ -141,6 +170,7 @@ class Workplace:
 
     def pass_on(self, size: int, onward: Callable[..., None], *arguments: Any) -> None:
         """Let the broker handle a packet."""
+        self.note(BROKER, size)
         self._broker.work(self._broker_toll.of(size), onward, *arguments)
 
 
@@ -154,16 +184,16 @@ class Clerk:
         receive: takes a packet that has been handled: sender, channel, packet.
 
     Attributes:
-        process: whose time it takes.
         unsent: bytes of packets that have not been handled yet on their way out.
     """
 
     def __init__(
         self, workplace: Workplace, kind: str, transmit: Callable[..., None], receive: Callable[..., None]
     ) -> None:
-        self.process = Process(workplace.cores)
+        self._process = Process(workplace.cores)
         self.unsent = 0
         self._workplace = workplace
+        self._kind = kind
         self._toll = workplace.toll(kind)
         self._transmit = transmit
         self._receive = receive
@@ -171,7 +201,8 @@ class Clerk:
     def transmit(self, to: Any, channel: str, packet: Any, size: int) -> None:
         """Send a packet."""
         self.unsent += size
-        self.process.work(self._toll.of(size), self._sent, to, channel, packet, size)
+        self._workplace.note(self._kind, size)
+        self._process.work(self._toll.of(size), self._sent, to, channel, packet, size)
 
     def _sent(self, to: Any, channel: str, packet: Any, size: int) -> None:
         self.unsent -= size
@@ -180,4 +211,10 @@ class Clerk:
     def receive(self, sender: Any, channel: str, packet: Any) -> None:
         """A packet has come."""
         size = packet.size if hasattr(packet, "size") else len(packet)
-        self.process.work(self._toll.of(size), self._receive, sender, channel, packet)
+        self._workplace.note(self._kind, size)
+        self._process.work(self._toll.of(size), self._receive, sender, channel, packet)
+
+    def compute(self, seconds: float, wait: float, done: Callable[[Any], None]) -> None:
+        """Compute, then let ``wait`` pass beside; ``done(None)`` is called at the end."""
+        self._workplace.accounts[self._kind].computed += seconds
+        self._process.work(seconds, self._workplace.cores.world.after, wait, done, None)

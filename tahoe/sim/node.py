@@ -11,7 +11,7 @@ actors' Context what lies below it (``sim.context.Machine``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any, TypeVar
@@ -44,7 +44,7 @@ from tahoe.sim.labour import Clerk
 from tahoe.sim.lies import Liar
 from tahoe.sim.local import LocalAsk, Reply
 from tahoe.sim.network import Network, Receiver
-from tahoe.sim.prices import Price
+from tahoe.sim.prices import price_of
 from tahoe.sim.story import Life, Promise, Story
 from tahoe.sim.world import World
 
@@ -181,7 +181,7 @@ class Incarnation:
         self._early: list[Handling] | None = []
         self.plug = node.network.attach(self.name, self)
         workplace = node.network.workplace
-        self.prices: Mapping[str, Price] = {} if workplace is None else workplace.labour.prices
+        self.price_of = price_of if workplace is None else workplace.labour.price_of
         self.transmit = self.plug.transmit
         self._clerk: Clerk | None = None
         if workplace is not None:
@@ -314,7 +314,7 @@ class Incarnation:
     def work(self, seconds: float, wait: float, done: Callable[[Any], None]) -> None:
         """Occupy the processor after whatever occupies it now, and let ``wait`` pass beside; then call ``done(None)``."""
         if self._clerk is not None:
-            self._clerk.process.work(seconds, self.world.after, wait, done, None)
+            self._clerk.compute(seconds, wait, done)
         else:
             self._busy_until = max(self._busy_until, self.world.time) + seconds
             self.world.at(self._busy_until + wait, done, None)

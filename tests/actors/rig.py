@@ -24,6 +24,7 @@ from tahoe.actors.upload import BytesSource, upload
 from tahoe.errors import Refused, Unanswered
 from tahoe.protocol import Encoding, NodeId
 from tahoe.sim.context import SimContext
+from tahoe.sim.prices import price_of
 from tahoe.sim.world import World
 from tahoe.storage.memory import MemoryStore
 
@@ -67,7 +68,7 @@ class Machine:
 
     def __init__(self, rig: Rig, name: str) -> None:
         self.rig = rig
-        self.prices = {}
+        self.price_of = price_of
         self.name = NodeId(name)
         self.world = rig.world
         self.life = rig.world.life()
