@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from experiments.framework.configuration import plain
 from experiments.twinning import figure
 from experiments.twinning.laws import Laws, laws_of
 from experiments.twinning.live import LiveTwin
@@ -175,7 +176,7 @@ def main(folder: Path, number: int) -> None:
     if not values:
         raise click.ClickException(f"{folder} has no round {number}")
     print("live = false\n\n[laws]")
-    for name, value in msgspec.to_builtins(laws_of(values)).items():
+    for name, value in plain(laws_of(values)).items():
         print(f"{name} = {value}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from experiments.framework.plotting import LOOKS, Look, band, panels
 from experiments.twinning.plan import CROWD, FROZEN, GET, KILLED, PUT, THROUGHPUT, Scope
 from experiments.twinning.rows import Row
+from tahoe.theory.availability import loss_of_draw
 from tahoe.theory.confidence import probability_interval
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def plot(rows: Sequence[Row], scope: Scope, deadline: float) -> Figure:
     figure, axes = panels(columns=2, rows=3, height=2.9)
     grid = axes[0].get_gridspec()
     assert grid is not None, "panels stand in a grid"
-    _availability(axes[0], rows, deadline)
+    _availability(axes[0], rows, scope, deadline)
     _throughput(axes[1], rows)
     for one, kind in ((axes[2], GET), (axes[3], PUT)):
         _latency(one, rows, kind)
@@ -34,10 +35,10 @@ def plot(rows: Sequence[Row], scope: Scope, deadline: float) -> Figure:
     axes[4].remove()
     _gap(figure.add_subplot(grid[2, :]), rows)
     rounds = len({row.round for row in rows})
-    small = f"{scope.kilobytes} kB in {scope.needed}-of-{scope.total}"
+    small = f"{scope.kilobytes} kB, {scope.needed}-of-{scope.total}"
     figure.suptitle(
         f"{scope.servers} servers, a client and mosquitto as processes, and the same in the simulator under the machine's "
-        f"laws\nsmall files of {small}; {rounds} rounds; marks: measured, lines and bands: predicted",
+        f"laws\nsmall files: {small}; rounds: {rounds}; marks: measured, lines and bands: predicted",
         fontsize=8.5,
     )
     return figure
@@ -74,7 +75,10 @@ def _mark(axes: Axes, across: Sequence[float], middles: Sequence[tuple[float, fl
 # --- panels -----------------------------------------------------------------------------------------------------------
 
 
-def _availability(axes: Axes, rows: Sequence[Row], deadline: float) -> None:
+def _availability(axes: Axes, rows: Sequence[Row], scope: Scope, deadline: float) -> None:
+    counts = range(max(scope.ill) + 1)
+    exact = [1 - loss_of_draw(scope.needed, scope.total, scope.servers, ill) for ill in counts]
+    axes.plot(list(counts), exact, color="#888888", linewidth=0.8, label="formula")
     for act, look in LOOK_OF.items():
         groups = _by_ill(chosen(rows, act, GET))
         shift = 0.08 if act == FROZEN else -0.08
@@ -124,8 +128,19 @@ def _throughput(axes: Axes, rows: Sequence[Row]) -> None:
         _mark(axes, across, live, look)
         predicted = [median(row.size / row.simulated / 1e6 for row in group) for group in groups]
         axes.plot(across, predicted, color=look.color, linestyle=look.dash, label=WAY[kind])
-    axes.set(xscale="log", yscale="log", xlabel="MB of the file, 3-of-10", ylabel="MB/s")
+    axes.set(xscale="log", yscale="log", xlabel="MB of a large file, 3-of-10", ylabel="MB/s")
+    named = sorted({row.size / 1e6 for row in rows if row.act == THROUGHPUT})
+    axes.set_xticks(named, [f"{size:g}" for size in named])
+    _plain_ticks(axes)
     axes.legend(loc="lower right")
+
+
+def _plain_ticks(axes: Axes) -> None:
+    """Speeds as people write them."""
+    low, high = axes.get_ylim()
+    ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if low <= tick <= high]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
 
 
 # --- the gap ----------------------------------------------------------------------------------------------------------
@@ -172,7 +187,7 @@ def _gap(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_yticks(range(len(found)), [gap.name for gap in found])
     axes.set(
         xscale="log",
-        xlabel="time predicted over time measured (medians of a condition each; bar: of all; grey: within a quarter)",
+        xlabel="time predicted / time measured (points: conditions; bars: their medians; grey: within a quarter)",
     )
     most = max([2.0, *(max(ratio, 1 / ratio) for gap in found for ratio in gap.ratios)]) * 1.1
     axes.set_xlim(1 / most, most)

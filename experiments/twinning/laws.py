@@ -37,6 +37,7 @@ class Laws:
         store: a server, for each share that it makes durable, beside its packets.
         sync: and how long it waits for the disk then, when others do the same.
         farewell: from the end of a process until the client knows.
+        stretch: how many times as long as its processor time work takes, because others use the machine, too.
     """
 
     cores: int = 2
@@ -56,6 +57,7 @@ class Laws:
     store: float = 0.0
     sync: float = 0.0
     farewell: float = 0.5
+    stretch: float = 1.0
 
     def hop_law(self) -> Empirical:
         """Of the wires from one node to another, broker included."""
@@ -64,18 +66,18 @@ class Laws:
     def request_seconds(self, kind: str, size: int) -> float:
         """Processor time of a request to the gateway, grid aside."""
         call, byte = (self.put, self.put_byte) if kind == PUT else (self.get, self.get_byte)
-        return call + byte * size
+        return self.stretch * (call + byte * size)
 
     def labour(self) -> Labour:
         """As the simulator takes it."""
         tolls = {
-            "client": Toll(self.client_packet, self.client_byte),
-            "server": Toll(self.server_packet, self.server_byte),
-            "broker": Toll(self.broker_packet, self.broker_byte),
+            "client": Toll(self.stretch * self.client_packet, self.stretch * self.client_byte),
+            "server": Toll(self.stretch * self.server_packet, self.stretch * self.server_byte),
+            "broker": Toll(self.stretch * self.broker_packet, self.stretch * self.broker_byte),
         }
-        durable = Price(call=self.store, wait=self.sync)
+        durable = Price(call=self.stretch * self.store, wait=self.sync)
         prices = {"store": durable, "close": durable, "allocate": Price(call=0.0), "write": Price(call=0.0)}
-        return Labour(self.cores, tolls, self.pace, prices)
+        return Labour(self.cores, tolls, self.stretch * self.pace, prices)
 
     def rows(self) -> list[tuple[str, float]]:
         """Each law by name, those of ``hop`` by number."""
