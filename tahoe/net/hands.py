@@ -20,6 +20,7 @@ from threading import Lock, Thread
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
+_Settle = Callable[[asyncio.Future[Any], Any], None]
 
 
 class _Job(NamedTuple):
@@ -28,18 +29,17 @@ class _Job(NamedTuple):
     function: Callable[..., Any]
     args: tuple[Any, ...]
 
-    def do(self) -> None:
-        """Work, unless nobody waits for it any more."""
+    def do(self) -> tuple[_Settle, Any]:
+        """Work, unless nobody waits for it any more; how to settle what is waited for, and with what."""
         if self.outcome.cancelled():
-            return
+            return _succeed, None
         try:
-            result = self.function(*self.args)
+            return _succeed, self.function(*self.args)
         except BaseException as error:  # noqa: BLE001  # it belongs to whoever waits for the result
-            self._tell(_fail, error)
-        else:
-            self._tell(_succeed, result)
+            return _fail, error
 
-    def _tell(self, settle: Callable[[asyncio.Future[Any], Any], None], value: Any) -> None:
+    def tell(self, settle: _Settle, value: Any) -> None:
+        """Hand over what has come of it."""
         with suppress(RuntimeError):  # the loop was closed meanwhile, with everybody who waited
             self.loop.call_soon_threadsafe(settle, self.outcome, value)
 
@@ -55,10 +55,13 @@ class _Hand:
         self.thread = Thread(target=self._work, name=name, daemon=True)  # a program that forgets to close it still ends
 
     def _work(self) -> None:
-        while self.job is not None:
-            self.job.do()
-            self.job = None  # or else what it took and gave is kept until there is another
-            if not self._look(self):
+        while (job := self.job) is not None:
+            self.job = None
+            settle, value = job.do()
+            is_busy = self._look(self)  # before anybody hears of the end: who has the next job finds this one idle
+            job.tell(settle, value)
+            del job, value  # or else they are kept until there is another
+            if not is_busy:
                 self.bell.acquire()
 
 
