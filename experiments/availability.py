@@ -19,12 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
-from experiments.framework.extras import extra
-from experiments.framework.plotting import LOOKS, Look, band, panels
+from experiments.framework.chances import Count, Curve, chances, explain
 from tahoe.errors import NotEnoughShares
 from tahoe.protocol import Encoding
 from tahoe.sim.blueprint import GridOptions
@@ -34,7 +33,6 @@ from tahoe.theory.confidence import probability_interval
 from tahoe.theory.numbers import exact_probability
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SECONDS_TO_SETTLE = 1.0
@@ -170,53 +168,26 @@ def crossing(needed: int, total: int) -> Crossing:
 
 # --- the figure --------------------------------------------------------------------------------------------------
 
-FINE = tuple(step / 1000 for step in range(1, 1001))
-"""Probabilities at which the exact curves are drawn."""
-
 
 def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
-    """The whole range on even axes, and what matters, small probabilities, on logarithmic ones."""
-    figure, (even, logarithmic) = panels(columns=2, height=4.4)
-    least = min(row.high for row in rows)
-    even.set(title="the whole range", xlim=(0, 1), ylim=(0, 1), ylabel="probability that the file is out of reach")
-    logarithmic.set(title="small probabilities", xscale="log", yscale="log")
-    logarithmic.set(xlim=(0.7 * min(configuration.down), 1), ylim=(0.1 * least, 1.2))
-    logarithmic.xaxis.set_major_locator(extra("matplotlib.ticker").LogLocator(subs=(1, 2, 5)))
-    logarithmic.xaxis.set_major_formatter("{x:g}")
-    for number, (code, look) in enumerate(zip(configuration.codes, cycle(LOOKS), strict=False)):
-        mine = [row for row in rows if (row.needed, row.total) == code]
-        for axes in (even, logarithmic):
-            _draw(axes, code, mine, look)
-        _bound(logarithmic, mine, look, aside=number - len(configuration.codes) // 2)
-    for axes in (even, logarithmic):
-        axes.set_xlabel("probability that a server is down")
-    figure.legend(*even.get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    figure.suptitle(_explanation(configuration), fontsize=8.5)
+    """One curve a code, and a circle where coding overtakes replication."""
+    curves = [_curve(code, rows) for code in configuration.codes]
+    figure, panels = chances(curves, "probability that the file is out of reach")
+    for axes in panels:
+        for code in configuration.codes:
+            if code[0] > 1:
+                at = crossing(*code)
+                axes.plot(
+                    at.down, at.unavailable, "o", markersize=12, markerfacecolor="none", color="#444444", zorder=5
+                )
+    explain(figure, configuration.runs, configuration.confidence)
     return figure
 
 
-def _draw(axes: Axes, code: tuple[int, int], rows: Sequence[Row], look: Look) -> None:
-    """The exact curve, the simulated counts with what they prove, and where coding overtakes replication."""
-    seen = [row for row in rows if row.unavailable]
-    down = [row.down for row in seen]
-    band(axes, down, [row.low for row in seen], [row.high for row in seen], look)
-    axes.plot(FINE, [out_of_reach(*code, one) for one in FINE], color=look.color, linestyle=look.dash)
-    share = [row.unavailable / row.runs for row in seen]
-    axes.plot(down, share, look.marker, color=look.color, markerfacecolor="white")
-    axes.plot([], [], look.marker, color=look.color, linestyle=look.dash, markerfacecolor="white", label=_label(*code))
-    if code[0] > 1:
-        at = crossing(*code)
-        axes.plot(at.down, at.unavailable, "o", markersize=12, markerfacecolor="none", color="#444444", zorder=5)
-
-
-def _bound(axes: Axes, rows: Sequence[Row], look: Look, aside: int) -> None:
-    """Where the file was never out of reach: a bound, not a zero. Curves stand aside, not to hide one another."""
-    never = [row for row in rows if not row.unavailable]
-    down = [row.down * 1.05**aside for row in never]
-    high = [row.high for row in never]
-    axes.errorbar(
-        down, high, yerr=[0.5 * one for one in high], uplims=True, fmt="_", color=look.color, capsize=2, elinewidth=1
-    )
+def _curve(code: tuple[int, int], rows: Sequence[Row]) -> Curve:
+    mine = [row for row in rows if (row.needed, row.total) == code]
+    counts = [Count(row.down, row.unavailable / row.runs, row.low, row.high) for row in mine]
+    return Curve(_label(*code), partial(out_of_reach, *code), counts)
 
 
 def _label(needed: int, total: int) -> str:
@@ -225,11 +196,3 @@ def _label(needed: int, total: int) -> str:
         return name
     at = crossing(needed, total)
     return f"{name}; safer than 1-of-{at.copies} below {at.down:.2f} (circle)"
-
-
-def _explanation(configuration: Configuration) -> str:
-    confidence = f"{100 * configuration.confidence:g} %"
-    return (
-        f"lines: exact; marks: {configuration.runs} simulated runs each; bands: {confidence} intervals; "
-        "arrows: never seen, upper bound"
-    )

@@ -16,12 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from experiments.framework.extras import extra
-from experiments.framework.plotting import LOOKS, Look, band, panels
+from experiments.framework.chances import Count, Curve, chances, explain
 from tahoe.actors.client import Client
 from tahoe.actors.directories import NewChild
 from tahoe.codec.capability import Directory, ImmutableRead
@@ -34,7 +33,6 @@ from tahoe.theory.confidence import probability_interval
 from tahoe.theory.numbers import exact_probability
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SECONDS_TO_SETTLE = 1.0
@@ -175,30 +173,12 @@ class _World:
 
 # --- the figure --------------------------------------------------------------------------------------------------
 
-FINE = tuple(step / 1000 for step in range(1, 1001))
-
 
 def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
-    """Probability of failure to read and to change, small probabilities on logarithmic axes."""
-    figure, (even, logarithmic) = panels(columns=2, height=4.4)
-    least = min(row.high for row in rows)
-    even.set(title="the whole range", xlim=(0, 1), ylim=(0, 1), ylabel="probability that it can't be done")
-    logarithmic.set(title="small probabilities", xscale="log", yscale="log")
-    logarithmic.set(xlim=(0.7 * min(configuration.down), 1), ylim=(0.1 * least, 1.2))
-    logarithmic.xaxis.set_major_locator(extra("matplotlib.ticker").LogLocator(subs=(1, 2, 5)))
-    logarithmic.xaxis.set_major_formatter("{x:g}")
-    for kind, look in zip(_kinds(configuration), cycle(LOOKS), strict=False):
-        mine = [row for row in rows if (row.needed, row.total, row.deed) == kind]
-        for axes in (even, logarithmic):
-            _draw(axes, kind, mine, look)
-    for axes in (even, logarithmic):
-        axes.set_xlabel("probability that a server is down")
-    figure.legend(*even.get_legend_handles_labels(), loc="outside lower center", ncols=1)
-    figure.suptitle(
-        f"a path of {configuration.depth} directories; lines: exact; marks: {configuration.runs} simulated runs each; "
-        f"bands: {100 * configuration.confidence:g} % intervals",
-        fontsize=8.5,
-    )
+    """Probability of failure to read and to change: one curve each."""
+    curves = [_curve(kind, rows) for kind in _kinds(configuration)]
+    figure, _ = chances(curves, "probability that it can't be done")
+    explain(figure, configuration.runs, configuration.confidence, f"a path of {configuration.depth} directories")
     return figure
 
 
@@ -210,13 +190,10 @@ def _kinds(configuration: Configuration) -> Iterator[tuple[int, int, str]]:
             yield needed, total, CHANGE
 
 
-def _draw(axes: Axes, kind: tuple[int, int, str], rows: Sequence[Row], look: Look) -> None:
-    seen = [row for row in rows if row.failed]
-    down = [row.down for row in seen]
-    band(axes, down, [row.low for row in seen], [row.high for row in seen], look)
-    axes.plot(FINE, [impossible(*kind, one) for one in FINE], color=look.color, linestyle=look.dash)
-    axes.plot(down, [row.failed / row.runs for row in seen], look.marker, color=look.color, markerfacecolor="white")
-    axes.plot([], [], look.marker, color=look.color, linestyle=look.dash, markerfacecolor="white", label=_label(*kind))
+def _curve(kind: tuple[int, int, str], rows: Sequence[Row]) -> Curve:
+    mine = [row for row in rows if (row.needed, row.total, row.deed) == kind]
+    counts = [Count(row.down, row.failed / row.runs, row.low, row.high) for row in mine]
+    return Curve(_label(*kind), partial(impossible, *kind), counts)
 
 
 def _label(needed: int, total: int, deed: str) -> str:
