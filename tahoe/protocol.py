@@ -41,6 +41,8 @@ CLIENT = Role("client")
 CARETAKER = Role("caretaker")
 HISTORIAN = Role("historian")
 """In every client: remembers what servers are like. Not a role that is configured or announced."""
+DRAINER = Role("drainer")
+"""In every storage server: empties it when it is about to leave. Not a role that is configured or announced."""
 ROLES = (INTRODUCER, STORAGE, VDRIVE, CLIENT, CARETAKER)
 
 DEFAULT_MESSAGE_BYTES = 512 * 1024

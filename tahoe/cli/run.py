@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from tahoe.cli.claim import Claim
+from tahoe.cli.drainreport import DrainReport
 from tahoe.cli.interruption import interruption, while_stdin_option
 from tahoe.cli.reporter import Reporter
 from tahoe.cli.usagereport import UsageReport
@@ -69,5 +70,5 @@ async def _start_gateway(running: Incarnation) -> Companion | None:
 
 async def _start_reporter(running: Incarnation) -> Reporter:
     usage = UsageReport(running)
-    answers = {"usage": usage.usage, "trash": usage.trash, "undelete": usage.undelete}
+    answers = {"usage": usage.usage, "trash": usage.trash, "undelete": usage.undelete, "drain": DrainReport(running).tell}
     return await Reporter.start(running.papers.directory.path, StatusOf(running), answers)

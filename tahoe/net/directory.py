@@ -116,8 +116,19 @@ class NodeDirectory:
 
     @property
     def leaving(self) -> Path:
-        """There while the node is about to leave its grid (``tahoe drain``)."""
+        """There while the node is about to leave its grid (``tahoe drain``); holds a time, see ``leave_notice``."""
         return self.path / "leaving"
+
+    def leave_notice(self) -> float | None:
+        """From when on a node that is about to leave copies its shares by itself; None: it is not about to leave.
+
+        Returns:
+            Seconds since the epoch; 0 where the file tells none.
+        """
+        try:
+            return float(self.leaving.read_text(encoding="utf-8").strip() or 0)
+        except (FileNotFoundError, ValueError):
+            return 0.0 if self.leaving.exists() else None
 
     @property
     def url(self) -> Path:

@@ -34,7 +34,7 @@ from tahoe.net.state import DirectoryState
 from tahoe.net.story import Stories
 from tahoe.net.transport import Limits, Station, Transport
 from tahoe.net.work import Workshop
-from tahoe.protocol import MEMBER, Address, Message, NodeId, Request, Role, Space
+from tahoe.protocol import MEMBER, ROLES, Address, Message, NodeId, Request, Role, Space
 from tahoe.session.endpoint import Endpoint
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import open_announcement
@@ -81,7 +81,7 @@ class Incarnation:
     def _profile(self) -> Profile:
         node = self.papers.config.node
         return Profile(
-            tuple(role for role in self.actors if role != MEMBER), node.nickname, node.location, self.papers.epoch
+            tuple(role for role in self.actors if role in ROLES), node.nickname, node.location, self.papers.epoch
         )
 
     # --- life -----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from pathlib import Path
 from tahoe.actors.caretaker import Caretaker
 from tahoe.actors.client import Client, ClientTerms
 from tahoe.actors.download import Habits, ReadingRoom
+from tahoe.actors.drainer import Drainer
 from tahoe.actors.history import Historian
 from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
@@ -29,7 +30,7 @@ from tahoe.net.config import StorageSection, parse_slot_encoding
 from tahoe.net.crew import Crew, Papers, Quarters
 from tahoe.net.keys import SECRET_BYTES, load_secret
 from tahoe.policy.lease import CollectionTerms
-from tahoe.protocol import CARETAKER, CLIENT, HISTORIAN, INTRODUCER, MEMBER, STORAGE, VDRIVE
+from tahoe.protocol import CARETAKER, CLIENT, DRAINER, HISTORIAN, INTRODUCER, MEMBER, STORAGE, VDRIVE
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.filesystem import RealFileSystem
 from tahoe.storage.sqliteindex import LEASE_INDEX, SqliteLeaseIndex
@@ -53,7 +54,9 @@ def build_crew(quarters: Quarters) -> Crew:
     if STORAGE in roles:
         store = open_store(papers.directory.path, papers.config.storage)
         section, ctx = papers.config.storage, quarters.context(STORAGE)
-        actors.append(StorageServer(ctx, store, store.slots, _upkeep(section), _stewardship(papers)))
+        server = StorageServer(ctx, store, store.slots, _upkeep(section), _stewardship(papers))
+        limits = Limits(message=papers.config.network.message_size)
+        actors += (server, Drainer(quarters.context(DRAINER), member, server, limits, papers.directory.leave_notice))
     if CLIENT in roles:
         historian = Historian(quarters.context(HISTORIAN), member)
         actors.append(historian)
