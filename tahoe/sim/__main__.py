@@ -108,18 +108,18 @@ def gauge(clients: int, servers: int, uploads: int, size: int, asks: int) -> Non
     load = speed.Load(clients, servers, uploads, size, asks)
     heap = speed.heap_rate()
     click.echo(f"bare heap               {heap:10.0f} pushes and pops per second")
+    _print_rate("asks, 1 to 10 nodes", speed.measure_asks(speed.large_grid(speed.SNUG), speed.SNUG), heap)
     grid = speed.large_grid(load)
-    figures = speed.measure_asks(grid, load)
-    click.echo(
-        f"asks alone              {figures.rate:10.0f} messages per second, {figures.rate / heap:.4f} of the heap"
-    )
+    _print_rate(f"asks, {clients} to {servers}", speed.measure_asks(grid, load), heap)
     figures = speed.measure_uploads(grid, load)
     click.echo(
         f"{uploads:6} uploads in       {figures.seconds:10.1f} s, {figures.messages / uploads:.0f} messages each"
     )
-    click.echo(
-        f"                        {figures.rate:10.0f} messages per second, {figures.rate / heap:.4f} of the heap"
-    )
+    _print_rate("", figures, heap)
+
+
+def _print_rate(what: str, figures: speed.Figures, heap: float) -> None:
+    click.echo(f"{what:24}{figures.rate:10.0f} messages per second, {figures.rate / heap:.4f} of the heap")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,10 @@ class Load:
     asks: int = 200_000
 
 
+SNUG = Load(clients=1, servers=10, asks=100_000)
+"""A world whose nodes fit into a processor's caches: what the same code does when it need not wait for memory."""
+
+
 class Figures(NamedTuple):
     """What came of it: processor seconds, packets that arrived, and seconds simulated."""
 
