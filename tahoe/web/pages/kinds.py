@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from tahoe.web.manner import Manner
@@ -30,6 +31,20 @@ _FAMILIES: Final = ("image", "audio", "video", "text")
 
 def family(name: str) -> str:
     """Return what kind of file this seems to be, by the type it is served as: text, image, audio, video, pdf or file."""
+    return (
+        _family(name)
+        if name.startswith(".")
+        else _family_by_ending("".join(f".{end}" for end in name.rsplit(".", 2)[1:]))
+    )
+
+
+@lru_cache(maxsize=1024)
+def _family_by_ending(ending: str) -> str:
+    """The same, by the last two endings, which tell: of ten thousand names in a list, few have others."""
+    return _family(f"x{ending}")
+
+
+def _family(name: str) -> str:
     kind = Manner(name).kind
     if kind == "application/pdf":
         return "pdf"

@@ -204,6 +204,25 @@ def listed(drawn):
 HEAD = Head("kitchen", (), "")
 
 
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+    | st.sampled_from(["a.tar.gz", ".x.md", "b.c.MD"])
+)
+def test_what_is_remembered_of_endings_is_what_the_whole_name_says(name):
+    assert kinds.family(name) == kinds._family(name)
+
+
+def test_whatever_children_are_called_a_row_is_a_row():
+    names = ['"><script>x</script>', "a.<b>", "'&amp;", "</td>"]
+    page = render.page(
+        "directory", listed(rows([Entry(name, str(FILE), None, "{}") for name in names], Order()))
+    ).body.decode()
+    body = page[page.index("<tbody") : page.index("</tbody")]
+    assert body.count("<tr") == body.count("</tr>") == len(names)
+    assert "<script" not in body
+    assert "<b>" not in body
+
+
 def test_kinds_are_judged_by_names_alone():
     assert [kinds.family(name) for name in ("a.JPG", "a.mp3", "a.webm", "a.pdf", "a.toml", "a.html", "a", "a.exe")] == [
         "image", "audio", "video", "pdf", "text", "text", "file", "file",
