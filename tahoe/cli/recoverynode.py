@@ -9,11 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
-from tahoe.actors.roots import PRIVATE_STATE, STATE_NAME
 from tahoe.cli.aliases import ALIASES_FILE, Aliases
 from tahoe.cli.recoveryfile import Belongings, secret_bytes, secret_text
 from tahoe.codec.capability import Directory, parse
@@ -25,14 +23,10 @@ from tahoe.net.keys import SECRET_BYTES, load_private_text, load_secret
 from tahoe.net.toml import parse as parse_toml
 from tahoe.protocol import CLIENT
 
-CLIENT_STATE: Final = Path("state") / CLIENT
-PRIVATE_ROOT: Final = CLIENT_STATE / PRIVATE_STATE
-ROOTS: Final = CLIENT_STATE / STATE_NAME
-
 
 def has_private_root(directory: Path) -> bool:
     """Whether the node has made its own root already, as it does on first use."""
-    return (directory / PRIVATE_ROOT).exists()
+    return NodeDirectory(directory).private_root.exists()
 
 
 def gather(directory: Path) -> Belongings:
@@ -45,14 +39,14 @@ def gather(directory: Path) -> Belongings:
     node.check()
     if CLIENT not in NodeConfig.load(node.config).roles:
         raise BadConfiguration(f"{directory}: this node is no client, so there is nothing in it that is yours alone")
-    roots = directory / ROOTS
-    statements = msgspec.msgpack.decode(roots.read_bytes(), type=tuple[bytes, ...]) if roots.exists() else ()
+    known = node.roots.read_bytes() if node.roots.exists() else b""
+    statements = msgspec.msgpack.decode(known, type=tuple[bytes, ...]) if known else ()
     return Belongings(
         card=GridCard.load(node.card).text(),
         account=secret_text(load_secret(node.key)),
         convergence=secret_text(load_secret(node.convergence)),
         lease_secret=secret_text(load_secret(node.lease_secret)),
-        private_root=load_private_text(directory / PRIVATE_ROOT).strip(),
+        private_root=load_private_text(node.private_root).strip(),
         aliases=Aliases(directory).load(),
         roots=tuple(map(secret_text, statements)),
         made=int(time.time()),
@@ -82,8 +76,8 @@ def files_of(belongings: Belongings) -> Mapping[Path, bytes]:
         node.key: _secret_file(belongings.account),
         node.convergence: _secret_file(belongings.convergence),
         node.lease_secret: _secret_file(belongings.lease_secret),
-        PRIVATE_ROOT: f"{belongings.private_root}\n".encode(),
-        ROOTS: msgspec.msgpack.encode(statements),
+        node.private_root: f"{belongings.private_root}\n".encode(),
+        node.roots: msgspec.msgpack.encode(statements),
     }
     if belongings.aliases:
         lines = (f"{name}: {capability}\n" for name, capability in sorted(belongings.aliases.items()))

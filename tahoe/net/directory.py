@@ -6,7 +6,8 @@
         grid.toml         the grid card (secret)
         node.key          who this node is (secret)
         format            version of this layout
-        private/          api_token, convergence, secret (of leases): secrets of a client
+        private/          api_token, convergence, secret (of leases): secrets of a client; aliases;
+                          root.cap (of its own root), roots (the named ones that it has heard of)
         statements/       what the grid key signed, on an introducer
         storage/          shares of a storage server
         state/            what the node remembers: roster, boot number
@@ -98,6 +99,16 @@ class NodeDirectory:
     def lease_secret(self) -> Path:
         """What all lease secrets of this node derive from."""
         return self.private / "secret"
+
+    @property
+    def private_root(self) -> Path:
+        """The capability of the root that a client makes for itself on first use."""
+        return self.private / "root.cap"
+
+    @property
+    def roots(self) -> Path:
+        """The newest statements about named roots that a client has seen."""
+        return self.private / "roots"
 
     @property
     def statements(self) -> Path:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from tahoe.actors.membership import Membership
+from tahoe.actors.roots import PRIVATE_STATE, STATE_NAME
 from tahoe.context import Actor, Task
 from tahoe.errors import TahoeError
 from tahoe.net.config import NodeConfig
@@ -34,7 +35,7 @@ from tahoe.net.state import DirectoryState
 from tahoe.net.story import Stories
 from tahoe.net.transport import Limits, Station, Transport
 from tahoe.net.work import Workshop
-from tahoe.protocol import MEMBER, ROLES, Address, Message, NodeId, Request, Role, Space
+from tahoe.protocol import CLIENT, MEMBER, ROLES, Address, Message, NodeId, Request, Role, Space
 from tahoe.session.endpoint import Endpoint
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import open_announcement
@@ -111,7 +112,9 @@ class Incarnation:
 
     def context(self, role: Role) -> AsyncioContext:
         """A context for the actor of one role, with durable values of its own."""
-        return AsyncioContext(self, DirectoryState(self.papers.directory.state / role, self.workshop.hands))
+        directory = self.papers.directory
+        apart = {STATE_NAME: directory.roots, PRIVATE_STATE: directory.private_root} if role == CLIENT else {}
+        return AsyncioContext(self, DirectoryState(directory.state / role, self.workshop.hands, apart))
 
     def spawn(self, story: Coroutine[Any, Any, None]) -> Task:
         """Start a story."""

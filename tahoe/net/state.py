@@ -1,10 +1,16 @@
-"""What an actor remembers across restarts: one small file a value, replaced whole and durably."""
+"""What an actor remembers across restarts: one small file a value, replaced whole and durably.
+
+A value that its owner may want to find, copy or carry elsewhere (the private root of a client) has a place of its own in
+the node directory; all others are in one directory an actor.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from tahoe.net.hands import Hands
@@ -19,11 +25,13 @@ class DirectoryState:
     Args:
         directory: of one actor.
         hands: do the disk work.
+        apart: files of values that have a place of their own, by name.
     """
 
-    def __init__(self, directory: Path, hands: Hands) -> None:
+    def __init__(self, directory: Path, hands: Hands, apart: Mapping[str, Path] = MappingProxyType({})) -> None:
         self._directory = directory
         self._hands = hands
+        self._apart = apart
         self._writing = asyncio.Lock()
 
     async def get(self, name: str) -> bytes | None:
@@ -39,7 +47,7 @@ class DirectoryState:
 
     def _path(self, name: str) -> Path:
         assert _NAME.fullmatch(name), f"{name!r} is no name of a durable value"
-        return self._directory / name
+        return self._apart.get(name, self._directory / name)
 
 
 def _read(path: Path) -> bytes | None:

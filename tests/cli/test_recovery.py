@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tahoe.cli.aliases import Aliases
 from tahoe.cli.recovery import recovery
 from tahoe.cli.recoveryfile import PADDING, Belongings, Hardness, seal, unseal
-from tahoe.cli.recoverynode import PRIVATE_ROOT, ROOTS, files_of, gather
+from tahoe.cli.recoverynode import files_of, gather
 from tahoe.codec import base32
 from tahoe.codec.capability import Directory, SlotWrite
 from tahoe.errors import BadConfiguration
@@ -139,10 +139,9 @@ def node(tmp_path):
     """A client that has been used."""
     founded = create_introducer(tmp_path / "introducer", NewGrid((BrokerEntry("mqtt://127.0.0.1:9"),), name="friends"))
     made = create_node(tmp_path / "node", GridCard.load(founded.card))
-    (made.path / PRIVATE_ROOT).parent.mkdir(mode=0o700, parents=True)
-    (made.path / PRIVATE_ROOT).touch(mode=0o600)
-    (made.path / PRIVATE_ROOT).write_text(ROOT_CAP + "\n")
-    (made.path / ROOTS).write_bytes(msgspec.msgpack.encode((b"statement one", b"two")))
+    made.private_root.touch(mode=0o600)
+    made.private_root.write_text(ROOT_CAP + "\n")
+    made.roots.write_bytes(msgspec.msgpack.encode((b"statement one", b"two")))
     Aliases(made.path).add("backups", ROOT_CAP)
     Aliases(made.path).add("sch\u00f6n", "URI:CHK:something")
     return made
@@ -164,7 +163,7 @@ def test_a_node_that_comes_back_has_all_that_it_had(node, tmp_path, tahoe):
     again = NodeDirectory(tmp_path / "again")
     again.check()
     assert again.load_identity().node == node.load_identity().node
-    for path in (node.key, node.convergence, node.lease_secret, node.path / PRIVATE_ROOT, node.path / ROOTS):
+    for path in (node.key, node.convergence, node.lease_secret, node.private_root, node.roots):
         assert (again.path / path.relative_to(node.path)).read_bytes() == path.read_bytes()
     assert GridCard.load(again.card) == GridCard.load(node.card)
     assert Aliases(again.path).load() == Aliases(node.path).load()
@@ -226,7 +225,7 @@ def test_a_node_needs_a_card_or_a_recovery_file_and_not_both(node, tmp_path, tah
 
 
 def test_before_its_private_root_is_made_a_node_that_does_not_run_has_nothing_to_export(node, tmp_path, tahoe):
-    (node.path / PRIVATE_ROOT).unlink()
+    node.private_root.unlink()
     (tmp_path / "passphrase").write_text("six random words are the best")
     outcome = tahoe("recovery", "export", "file", "--passphrase-file", "passphrase")
     assert outcome.status == 1

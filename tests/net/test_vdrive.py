@@ -1,6 +1,7 @@
 """A vdrive as a node of its own, and slots with an encoding of their own, over a real broker in one process."""
 
 import contextlib
+import stat
 
 from tahoe.actors.roots import publish_root, vdrives_of
 from tahoe.net.card import GridCard
@@ -49,8 +50,8 @@ async def test_a_vdrive_keeps_roots_finds_paths_and_needs_no_secret_of_a_client(
         assert not vdrive.directory.lease_secret.exists()
         for number in range(4):
             await grid.add(f"server-{number}", STORAGE)
-        ann = (await grid.add("ann", CLIENT, ClientSection(slots="1/2"))).running.actors
-        member, client = ann[MEMBER], ann[CLIENT]
+        node = await grid.add("ann", CLIENT, ClientSection(slots="1/2"))
+        member, client = node.running.actors[MEMBER], node.running.actors[CLIENT]
         await until(lambda: len(member.servers()) == 4 and vdrives_of(member, ""))
         root = await client.directories.create()
         assert len(list(tmp_path.glob("server-*/storage/slots/*/*/*"))) == 2
@@ -63,3 +64,8 @@ async def test_a_vdrive_keeps_roots_finds_paths_and_needs_no_secret_of_a_client(
         bob = (await grid.add("bob", CLIENT)).running.actors
         await until(lambda: vdrives_of(bob[MEMBER], ""))
         assert await bob[CLIENT].roots.find("global") == root
+        private = await client.roots.private()
+        assert node.directory.private_root.read_text() == f"{private}\n"
+        for path in (node.directory.private_root, node.directory.roots):
+            assert path.parent.name == "private"
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
