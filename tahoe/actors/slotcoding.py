@@ -232,10 +232,7 @@ def encode_version(
     """
     shape = order.shape
     segments = encode_segments(writer.reader, shape, texts)
-    trees = tuple(
-        SparseTree(base[number].leaf_count, base[number].nodes) if base else SparseTree(0)
-        for number in range(shape.total)
-    )
+    trees = tuple(base[number].copy() if base else SparseTree(0) for number in range(shape.total))
     for number, tree in enumerate(trees):
         tree.change({each: coded.leaves[number] for each, coded in segments.items()}, shape.segment_count)
     root_hash = share_root_tree([tree.root for tree in trees]).root

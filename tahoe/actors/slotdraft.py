@@ -8,7 +8,9 @@ A draft comes from a holding (``slotmemory.py``), which costs no message, or fre
                   └─ what every position carries
 
 A fresh draft can get all of it: where the tree of some share is not to be had because its home is silent, the whole
-contents are read, which give every tree. A held one may lack something; then it is ``Stale``, and a fresh one is made.
+contents are read, which give every tree. A held one fetches segments of which something stays, from as few homes as
+give them: that the version still counts need not be asked, since whoever writes names what he replaces. If a held one
+lacks something else, or its version is gone, it is ``Stale``, and a fresh one is made.
 
 What a position is sent names the version that it carried when the heads were chosen, even if a newer one is seen while the
 contents are fetched: that one is not merged, and must not be replaced.
@@ -16,12 +18,12 @@ contents are fetched: that one is not merged, and must not be replaced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tahoe.actors.slotcoding import CodedVersion, SaltedText, VersionOrder, edge_of, encode_version
 from tahoe.actors.slotmemory import SMALL_CONTENTS, SMALL_TREE, Hearing, Holding
-from tahoe.actors.slotreading import Inquiry, Known
+from tahoe.actors.slotreading import Inquiry, Known, Wanted
 from tahoe.actors.slotterms import SlotDesk
 from tahoe.codec.merkle import BadHash
 from tahoe.codec.slot import SALT_SIZE, SlotShape, SlotVersion, SlotWriter, SparseTree
@@ -158,7 +160,9 @@ class Draft:
         if version != self.version or not self._holding.trees:
             return asked
         held = self._holding.trees[number]
-        return held if asked is None else SparseTree(held.leaf_count, {**held.nodes, **asked.nodes})
+        if asked is None or asked.nodes.keys() <= held.nodes.keys():
+            return held
+        return SparseTree(held.leaf_count, {**held.nodes, **asked.nodes})
 
     def texts_at_hand(self) -> Mapping[int, SaltedText]:
         """Segments of the base with their salts."""
@@ -185,7 +189,7 @@ class Draft:
         """
         shape = self.version.shape
         touched = revision.touched(shape)
-        old = await self._old_texts([each for each in touched if revision.needs_old(shape, each)])
+        old = await self._old_texts(writer, touched, [each for each in touched if revision.needs_old(shape, each)])
         texts = {each: self._salted(revision.text(shape, each, old.get(each, b""))) for each in touched}
         order = VersionOrder(self.hearing.highest_sequence() + 1, shape.grown(revision.length), self.version.homes)
         compute = self._desk.ctx.compute
@@ -203,18 +207,37 @@ class Draft:
         texts = kept | texts
         return Prepared(await compute(encode_version, writer, order, texts, ()), texts)
 
-    async def _old_texts(self, segments: list[int]) -> dict[int, bytes]:
+    async def _old_texts(self, writer: SlotWriter, touched: Sequence[int], segments: list[int]) -> dict[int, bytes]:
+        """The plaintext of segments of which something stays."""
         size, last = self.version.shape.segment_size, self.version.shape.segment_count - 1
         holding = self._holding
         if holding.contents is not None:
             return {each: holding.contents[each * size : (each + 1) * size] for each in segments}
         if holding.tail and segments == [last]:
             return {last: holding.tail}
-        if self._inquiry is None and segments:
-            raise Stale("a segment is not in hand")
-        if self._inquiry is None:
+        if not segments:
             return {}
-        return {each: text.plaintext for each, text in (await self._inquiry.texts(self.version, segments)).items()}
+        inquiry = self._inquiry or self._informed(writer, touched)
+        try:
+            texts = await inquiry.texts(self.version, segments)
+        except TahoeError as error:
+            if self.is_fresh:
+                raise
+            raise Stale("a segment is no longer where it was") from error
+        return {each: text.plaintext for each, text in texts.items()}
+
+    def _informed(self, writer: SlotWriter, touched: Sequence[int]) -> Inquiry:
+        """What brings segments of a version in hand from its homes, which are not asked what they carry.
+
+        Should they have moved on, they say so, and would refuse what is made of it in any case.
+        """
+        kept = [each for each in touched if each < self.version.shape.segment_count]
+        trees = self._holding.trees
+        if not trees or not all(tree.knows_beside(each) for tree in trees for each in kept):
+            raise Stale("what lies beside the change is not in hand")
+        inquiry = Inquiry(self._desk, writer.reader, Wanted(length=0))
+        inquiry.hearing = self.hearing.snapshot()
+        return inquiry
 
     def _salted(self, plaintext: bytes) -> SaltedText:
         return SaltedText(self._desk.ctx.rng.randbytes(SALT_SIZE), plaintext)

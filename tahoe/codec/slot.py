@@ -294,6 +294,15 @@ class SparseTree:
                 tree.nodes[height + 1, index] = tree._join(height + 1, index)
         return tree
 
+    def copy(self) -> SparseTree:
+        """Another one that knows the same."""
+        return SparseTree(self.leaf_count, self.nodes)
+
+    def knows_beside(self, leaf: int) -> bool:
+        """Whether a change of this leaf alone would leave the root computable, without anything being computed."""
+        places = path_places(self.leaf_count, leaf)
+        return all(place[1] << place[0] >= self.leaf_count or place in self.nodes for place in places)
+
     @property
     def root(self) -> bytes:
         """The root, computed from what is known.
@@ -319,8 +328,9 @@ class SparseTree:
         for height in range(top + 1):
             for leaf in touched:
                 self.nodes.pop((height, leaf >> height), None)
-        kept = {place: node for place, node in self.nodes.items() if place[1] << place[0] < leaf_count}
-        self.nodes = kept | {(0, leaf): value for leaf, value in leaves.items()}
+        if leaf_count < self.leaf_count:
+            self.nodes = {place: node for place, node in self.nodes.items() if place[1] << place[0] < leaf_count}
+        self.nodes.update({(0, leaf): value for leaf, value in leaves.items()})
         self.leaf_count = leaf_count
 
     def _node(self, place: Place) -> bytes:

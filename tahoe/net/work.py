@@ -16,7 +16,7 @@ from tahoe.net.hands import Hands
 
 T = TypeVar("T")
 
-PURE: Final = ("tahoe.codec.", "tahoe.policy.", "tahoe.actors.coding")
+PURE: Final = ("tahoe.codec.", "tahoe.policy.", "tahoe.actors.coding", "tahoe.actors.slotcoding")
 """Modules (by the beginning of their names) whose functions compute and do nothing else."""
 
 LITTLE: Final = 24 * 1024
@@ -50,10 +50,14 @@ def is_little(function: Callable[..., Any], args: Iterable[Any]) -> bool:
 
 
 def bulk(argument: object) -> int:
-    """Bytes in an argument: its own, those of its ``data``, or the sum over a sequence of such."""
+    """Bytes in an argument: its own, those of its ``data``, or the sum over whatever holds such: sequence, table, answer."""
     if isinstance(argument, (bytes, bytearray, memoryview)):
         return len(argument)
     if isinstance(argument, (tuple, list)):
         return sum(map(bulk, argument))
+    if isinstance(argument, dict):
+        return sum(map(bulk, argument.values()))
     data = getattr(argument, "data", None)
-    return len(data) if isinstance(data, bytes) else sum(map(bulk, getattr(argument, "blocks", ())))
+    if isinstance(data, bytes):
+        return len(data)
+    return sum(map(bulk, getattr(argument, "blocks", ()) or getattr(argument, "shares", ())))

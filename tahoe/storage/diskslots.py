@@ -562,9 +562,7 @@ class DiskSlotStore:
         if not step.in_place:
             content = b"".join(self._content((storage_index, step.number), step))
             return FileChange(path, step.after.end, is_new=True, patches=((0, content),))
-        records = step.change.records
-        patches = ((step.after.span(segment)[0], b"".join(records[segment])) for segment in sorted(records))
-        return FileChange(path, step.after.end, patches=((0, step.after.pack()), *patches))
+        return FileChange(path, step.after.end, patches=tuple(_patches(step.after, step.change.records)))
 
     def _new_file(self, storage_index: bytes, step: _Step) -> str:
         """Make a share's file anew, durable but for its name; leave none behind if that fails."""
@@ -634,6 +632,20 @@ class DiskSlotStore:
         """Return when the names in a directory, and its own, are durable."""
         self._folders.settle(folder)
         self._unsettled.discard(folder)
+
+
+def _patches(container: SlotContainer, records: Mapping[int, SlotRecord]) -> Iterator[tuple[int, bytes]]:
+    """A container's head and some of its records, each run of what stands side by side as one piece."""
+    start, gathered = 0, [container.pack()]
+    end = len(gathered[0])
+    for segment in sorted(records):
+        offset, size = container.span(segment)
+        if offset != end:
+            yield start, b"".join(gathered)
+            start, gathered = offset, []
+        gathered += records[segment]
+        end = offset + size
+    yield start, b"".join(gathered)
 
 
 def _trash_path(storage_index: bytes, number: int, stamp: int) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from tahoe.codec.hashing import tagged_hash
 from tahoe.net.work import LITTLE, Workshop, bulk, is_little
-from tahoe.protocol import BlockRead
+from tahoe.protocol import BlockRead, SignedVersion, SlotBlock, SlotRead, SlotShareRead
 
 
 @pytest.fixture
@@ -54,3 +54,5 @@ def test_the_codec_is_pure():
 def test_the_bytes_of_an_argument_are_counted_wherever_they_are():
     assert bulk((b"12", [bytearray(3), memoryview(b"4444")], "text", 7, None)) == 9
     assert bulk([BlockRead(0, b"12345", (), ())]) == 5
+    share = SlotShareRead(0, SignedVersion(b"", b"", b"", b""), b"", (), (SlotBlock(0, b"salt", b"123"),))
+    assert bulk((SlotRead((share,)), {0: (b"salt", b"1234")})) == 3 + 8
