@@ -59,8 +59,6 @@ TRIES_TO_CREATE = 3
 STREAM_BYTES = 2**20
 """How much a stream brings at a time."""
 
-WRITERS_KEPT = 4096
-
 
 class SlotContents(NamedTuple):
     """Bytes of a slot.
@@ -104,7 +102,6 @@ class Slots:
         self._ctx = desk.ctx
         self._memory = desk.memory
         self._turns = Turns(desk.ctx)
-        self._writers: dict[SlotWrite, SlotWriter] = {}
 
     # --- new ------------------------------------------------------------------------------------------------
 
@@ -141,7 +138,7 @@ class Slots:
         for _ in range(TRIES_TO_CREATE):
             capability = SlotWrite(self._ctx.rng.randbytes(SEED_SIZE))
             contents = contents_for(capability)
-            writer = self._writer(capability)
+            writer = capability.writer
             homes = self._homes(writer.reader.storage_index, shape.total, refused)
             if not homes:
                 break
@@ -188,7 +185,7 @@ class Slots:
             RolledBack: the servers show an older version than was seen before.
             CorruptFile: whoever wrote the slot wrote nonsense.
         """
-        reader = self._reader(capability)
+        reader = _reader_of(capability)
         return await self._persistently(lambda: self._read(reader, offset, ALL if length is None else length))
 
     async def _persistently(self, read: Callable[[], Awaitable[T]]) -> T:
@@ -240,7 +237,7 @@ class Slots:
         Raises:
             NotEnoughShares, RolledBack, CorruptFile: as ``read``.
         """
-        reader = self._reader(capability)
+        reader = _reader_of(capability)
         return await self._persistently(lambda: self._look(reader, known))
 
     async def _look(self, reader: SlotReader, known: Known | None) -> Look:
@@ -259,7 +256,7 @@ class Slots:
         Raises:
             NotEnoughShares, RolledBack: as ``read``.
         """
-        reader = self._reader(capability)
+        reader = _reader_of(capability)
         wanted = Wanted(offset, ALL if length is None else length)
         inquiry = Inquiry(self._desk, reader, wanted)
         return SlotStream(inquiry, await inquiry.run(), wanted)
@@ -327,7 +324,7 @@ class Slots:
             NotEnoughShares, RolledBack, CorruptFile: the contents can't be read.
             TahoeError: whatever ``revise`` raises about the version that counts.
         """
-        writer = self._writer(capability)
+        writer = capability.writer
         async with self._turns.of(writer.reader.storage_index):
             return await Change(self._desk, writer, revise, wanted, merges=merges).run()
 
@@ -344,16 +341,9 @@ class Slots:
             * shape.segment_size
         )
 
-    def _writer(self, capability: SlotWrite) -> SlotWriter:
-        """The keys of a write cap, kept because they take a while to derive."""
-        if capability not in self._writers:
-            if len(self._writers) >= WRITERS_KEPT:
-                self._writers.clear()
-            self._writers[capability] = capability.writer
-        return self._writers[capability]
 
-    def _reader(self, capability: SlotRead | SlotWrite) -> SlotReader:
-        return self._writer(capability).reader if isinstance(capability, SlotWrite) else capability.reader
+def _reader_of(capability: SlotRead | SlotWrite) -> SlotReader:
+    return capability.writer.reader if isinstance(capability, SlotWrite) else capability.reader
 
 
 class SlotStream:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tahoe.codec import base32
@@ -234,8 +235,8 @@ class SlotWrite(Capability):
 
     @property
     def writer(self) -> SlotWriter:
-        """What writes the slot. Deriving it takes some 50 microseconds: keep it."""
-        return SlotWriter(self.seed)
+        """What writes the slot."""
+        return _writer_of(self.seed)
 
     @property
     def storage_index(self) -> bytes:
@@ -250,6 +251,11 @@ class SlotWrite(Capability):
     def verifier(self) -> SlotVerify:
         """Return the read-only form's verifier."""
         return self.read_only().verifier()
+
+
+@lru_cache(maxsize=4096)  # to derive one takes as long as all else that is computed for a small change
+def _writer_of(seed: bytes) -> SlotWriter:
+    return SlotWriter(seed)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -296,7 +296,9 @@ class SparseTree:
 
     def copy(self) -> SparseTree:
         """Another one that knows the same."""
-        return SparseTree(self.leaf_count, self.nodes)
+        other = SparseTree(self.leaf_count)
+        other.nodes = self.nodes.copy()  # as one block of memory, unlike ``dict(...)`` of what has had nodes removed
+        return other
 
     def knows_beside(self, leaf: int) -> bool:
         """Whether a change of this leaf alone would leave the root computable, without anything being computed."""

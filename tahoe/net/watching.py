@@ -102,10 +102,17 @@ class WatchedAsk:
 
 def data_bytes(value: Any) -> int:
     """Return how many bytes of byte strings a message holds: roughly what it weighs."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return len(value)
-    if isinstance(value, msgspec.Struct):
-        return sum(data_bytes(getattr(value, name)) for name in value.__struct_fields__)
-    if isinstance(value, tuple | list):
-        return sum(map(data_bytes, value))
-    return 0
+    total, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, _BYTES):
+            total += len(each)
+        elif isinstance(each, _SEQUENCES):
+            waiting += each
+        elif isinstance(each, msgspec.Struct):
+            waiting += [getattr(each, name) for name in each.__struct_fields__]
+    return total
+
+
+_BYTES: Final = (bytes, bytearray, memoryview)
+_SEQUENCES: Final = (tuple, list)

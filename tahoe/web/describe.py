@@ -122,13 +122,20 @@ def _children(listing: Listing) -> dict[str, list[Any]]:
 
 def entry_pair(entry: Entry) -> list[Any]:
     """Return one child of a directory: its caps as they are stored, since deriving them anew takes its time."""
-    read = entry.read
-    caps: dict[str, Any] = {"ro_uri": entry.read_text}
-    if entry.write_text is not None:
-        caps["rw_uri"] = entry.write_text
+    kind, facts = _child_pair(entry.read_text, entry.write_text, entry.deep_immutable)
+    return [kind, {**facts, "metadata": entry.metadata}]
+
+
+@lru_cache(maxsize=16384)  # as above
+def _child_pair(read_text: str, write_text: str | None, deep_immutable: bool) -> tuple[str, Mapping[str, Any]]:  # noqa: FBT001  # a field of entries
+    read = Entry("", read_text, write_text, {}, deep_immutable).read
+    caps: dict[str, Any] = {"ro_uri": read_text}
+    if write_text is not None:
+        caps["rw_uri"] = write_text
     if not isinstance(read, Unknown):
         caps["verify_uri"] = verifier_of(read)
-    return _pair(read, caps, None, entry.metadata)
+    kind, facts = _pair(read, caps, None, None)
+    return kind, facts
 
 
 def verifier_of(cap: Capability) -> str | None:
