@@ -35,7 +35,6 @@ from tahoe.codec.directory import (
     normal_name,
     pack_immutable,
     unpack_immutable,
-    updated_metadata,
 )
 from tahoe.context import Context
 from tahoe.errors import BadCapability, ChildExists, Conflict, NoSuchChild, NotADirectory, ReadOnly
@@ -193,6 +192,8 @@ class Directories:
     async def create_immutable(self, children: Mapping[str, NewChild], convergence: bytes | None) -> Directory:
         """Make an immutable directory; everything in it must be immutable all the way down.
 
+        Metadata are kept as they are given and nothing of the day is added: equal directories are one capability.
+
         Args:
             children: by name.
             convergence: the convergence secret; None for a random key.
@@ -202,10 +203,8 @@ class Directories:
             BadCapability: of a child, mutable or unknown.
             NotEnoughServers: the table could not be stored.
         """
-        now = self._ctx.wall_time()
         table = {
-            name: Child(str(_immutable(child)), updated_metadata(None, child.metadata, now))
-            for name, child in _checked(children).items()
+            name: Child(str(_immutable(child)), child.metadata or {}) for name, child in _checked(children).items()
         }
         file = await self._files.store(pack_immutable(table), convergence)
         return Directory(file)

@@ -60,7 +60,8 @@ def backup(  # noqa: PLR0913, PLR0917  # a command has as many parameters as its
     """Save the directory SOURCE in the grid, as DEST/Archives/<time> and DEST/Latest.
 
     Only what has changed since the last time is read, and only what the grid does not have is sent. A backup that was
-    interrupted goes on where it was when it is started again. Symbolic links and the like are named and left out.
+    interrupted goes on where it was when it is started again. Symbolic links, devices and
+    the like are not followed: they are named and left out.
 
     Fails if there was something that could not be read; what could be is saved all the same.
     """

@@ -30,7 +30,9 @@ _jobs_option = click.option(
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.argument("target")
 @click.option("-r", "recursive", is_flag=True, help="Directories, with all that is in them.")
-@click.option("--skip-unchanged", is_flag=True, help="Leave alone what is there with the same size and time.")
+@click.option(
+    "--skip-unchanged", is_flag=True, help="Leave alone what is there with the same size and time (slots: contents)."
+)
 @_jobs_option
 @with_gateway
 def cp(

@@ -18,7 +18,7 @@ from tahoe.cli.gateway import BLOCK, Gateway, GatewayError
 from tahoe.cli.locations import Location
 from tahoe.cli.names import grid_name, shown
 from tahoe.cli.nodes import FILE, MTIME, Node, ask, look, set_children
-from tahoe.cli.trees import Contents, SourceFile, Unfit, is_same_file
+from tahoe.cli.trees import Contents, SourceFile, Unfit, has_same_contents, is_same_file
 
 LINKS_AT_ONCE: Final = 100
 BYTES_AT_ONCE: Final = 64_000_000
@@ -135,10 +135,12 @@ class GridTarget:
     def is_unchanged(self, name: str, file: SourceFile) -> bool:
         """See ``TargetFolder``."""
         there = self._there.get(grid_name(name))
-        if there is None or there.is_directory:
+        if there is None or there.kind != FILE:
             return False
         if file.node is not None and not file.node.is_mutable and file.node.read_cap == there.read_cap:
             return True
+        if there.is_mutable or (file.node is not None and file.node.is_mutable):
+            return has_same_contents(file, GridFile(self._gateway, name, there))
         return is_same_file(file, there.size, there.changed)
 
     def write(self, name: str, file: SourceFile) -> None:

@@ -20,7 +20,7 @@ import click
 from tahoe.cli.gateway import BLOCK
 from tahoe.cli.names import local_name, same_file_key, shown
 from tahoe.cli.nodes import Node
-from tahoe.cli.trees import Contents, SourceFile, Unfit, is_same_file
+from tahoe.cli.trees import Contents, SourceFile, Unfit, has_same_contents, is_same_file
 
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
@@ -133,11 +133,16 @@ class LocalTarget:
 
     def is_unchanged(self, name: str, file: SourceFile) -> bool:
         """See ``TargetFolder``."""
+        path = self.path / local_name(name)
         try:
-            status = (self.path / local_name(name)).lstat()
+            status = path.lstat()
         except OSError:
             return False
-        return stat.S_ISREG(status.st_mode) and is_same_file(file, status.st_size, status.st_mtime)
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        if file.node is not None and file.node.is_mutable:
+            return has_same_contents(LocalFile(path, status), file)
+        return is_same_file(file, status.st_size, status.st_mtime)
 
     def write(self, name: str, file: SourceFile) -> None:
         """See ``TargetFolder``. The file appears whole, with the time that the other one has."""

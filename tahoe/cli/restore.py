@@ -25,6 +25,9 @@ from tahoe.cli.values import CapabilityText, human_size
 def restore(gateway: Gateway, snapshot: str, target: Path, jobs: int, *, overwrite: bool) -> None:
     """Bring SNAPSHOT (such as backups:Latest) back into the directory TARGET, with times and modes.
 
+    Of modes come the rights to read, write and execute; the bits that lend the owner's rights to others (setuid, setgid, sticky)
+    do not. A symbolic link that is in the way is named and not followed.
+
     What is in TARGET already stays as it is and is named, unless it is what the snapshot has; so a restoration that was
     interrupted goes on where it was when it is started again. Nothing is ever written outside of TARGET.
 

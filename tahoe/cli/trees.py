@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager
+from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
 from tahoe.cli.nodes import Node
@@ -105,7 +106,7 @@ class TargetFolder(Protocol):
         """
 
     def is_unchanged(self, name: str, file: SourceFile) -> bool:
-        """Whether there is a file of this name, size and time already."""
+        """Whether there is a file of this name, size and time already; of slots, which know no time, one of these contents."""
 
     def write(self, name: str, file: SourceFile) -> None:
         """Make a file of this name; everybody sees it after ``flush``.
@@ -127,3 +128,22 @@ def is_same_file(file: SourceFile, size: int | None, changed: float | None) -> b
     if file.size is None or file.changed is None or changed is None:
         return False
     return file.size == size and abs(file.changed - changed) <= TIME_TOLERANCE
+
+
+def has_same_contents(file: SourceFile, other: SourceFile) -> bool:
+    """Whether two files are equal byte by byte. Both are read, unless their sizes are known and differ.
+
+    Raises:
+        ClickException, OSError: one can't be read.
+    """
+    if file.size is not None and other.size is not None and file.size != other.size:
+        return False
+    return _digest(file) == _digest(other)
+
+
+def _digest(file: SourceFile) -> bytes:
+    hasher = sha256()
+    with file.open() as (contents, _):
+        for block in contents:
+            hasher.update(block)
+    return hasher.digest()

@@ -11,7 +11,7 @@ import pytest
 from tahoe.actors.directories import Directories
 from tahoe.cli import gridtree
 from tahoe.cli.gateway import Gateway
-from tahoe.codec.capability import Literal
+from tahoe.codec.capability import Literal, parse
 from tahoe.errors import Conflict, NotEnoughServers
 from tests.cli.shell import Shell, local_tree
 
@@ -147,6 +147,27 @@ def test_files_keep_their_times_and_unchanged_ones_are_left_alone(tree):
     tree.file("tree/file 01", b"1 " * 199 + b"2 ")
     assert "1 files copied, 13 unchanged" in tree("cp", "-r", "--skip-unchanged", "tree/.", ":copy").err
     assert tree.tree("copy") == local_tree(tree.here / "tree")
+
+
+def version_of(shell, slot: str):
+    """Which version of a slot there is."""
+    return shell.drive.run(shell.drive.grid.client.slots.read(parse(slot))).version
+
+
+def test_slots_are_left_alone_when_their_contents_are_the_same_already(shell):
+    slot = shell.ok("put", "--mutable", "-", "box/slot", given=LARGE)
+    shell.file("here/slot", LARGE)
+    version = version_of(shell, slot)
+    assert "0 files copied, 1 unchanged" in shell("cp", "-r", "--skip-unchanged", "here/.", ":box").err
+    assert "0 files copied, 1 unchanged" in shell("cp", "-r", "--skip-unchanged", ":box/.", "here").err
+    shell.ok("cp", "-r", ":box", ":copy")
+    assert "0 files copied, 1 unchanged" in shell("cp", "-r", "--skip-unchanged", ":box/.", ":copy").err
+    assert version_of(shell, slot) == version
+    for changed in (b"x" + LARGE[1:], b"short"):
+        shell.file("here/slot", changed)
+        assert "1 files copied, 0 unchanged" in shell("cp", "-r", "--skip-unchanged", "here/.", ":box").err
+        assert "1 files copied, 0 unchanged" in shell("cp", "-r", "--skip-unchanged", ":box/.", ":copy").err
+        assert shell("get", ":copy/slot").out == shell("get", slot).out == changed
 
 
 def test_several_files_need_a_directory(shell):

@@ -51,6 +51,17 @@ def test_an_immutable_directory_is_kept_as_a_file(fidelity):
     assert names(grid, made, 1) == ["a", "b"]
 
 
+def test_equal_immutable_directories_are_one_capability_whenever_and_by_whomever_they_are_made():
+    grid = SimGrid(1, clients=2)
+    children = {"a": file(1)._replace(metadata={"mtime": 1.5}), "b": file(2)}
+    made = grid.run(client(grid).directories.create_immutable(children, b"convergence"))
+    grid.run(100.0)
+    again = client(grid, 1).directories.create_immutable(dict(reversed(children.items())), b"convergence")
+    assert grid.run(again, 1) == made
+    assert grid.run(client(grid).directories.list(made))["a"].metadata == {"mtime": 1.5}
+    assert grid.run(client(grid).directories.create_immutable(children, b"another")) != made
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_five_friends_edit_one_directory_while_packets_are_lost_and_doubled_and_servers_come_and_go(seed):
     options = GridOptions(fidelity="wire" if seed % 2 else "message", platter=VolatilePlatter)
