@@ -83,7 +83,7 @@ class AccountBook:
         found = self._numbers.get(name)
         if found is not None:
             return found
-        if not 0 < len(name.encode()) <= LONGEST_NAME or any(letter.isspace() for letter in name):
+        if not 0 < len(name.encode()) <= LONGEST_NAME or name.split() != [name]:
             return LATER_OWNER
         with self._lock:
             if name not in self._numbers and len(self._names) < MOST_ACCOUNTS:
