@@ -44,7 +44,40 @@ Simulation = Callable[[int, float], tuple[Interval, int]]
 
 TAHOE = "Willden, loss-model draft of Tahoe-LAFS, 2009"
 WARNER = "Warner, reliability.py of Tahoe-LAFS, 2009"
+OCEAN = "Kubiatowicz et al., OceanStore, ASPLOS 2000"
+GLACIER = "Haeberlen et al., Glacier, NSDI 2005"
+RODRIGUES = "Rodrigues and Liskov, IPTPS 2005, eq. (1)"
+FORD = "Ford et al., OSDI 2010, sec. 8.2"
+ELERATH = "Elerath and Pecht, DSN 2007"
+RAID = "Patterson, Gibson and Katz, SIGMOD 1988"
+AZURE = "Huang et al., USENIX ATC 2012, Table 1"
+WEATHERSPOON = "Weatherspoon and Kubiatowicz, IPTPS 2002"
+BACKBLAZE = "Beach, Backblaze, 2018"
+CIDON = "Cidon et al., Copysets, USENIX ATC 2013"
+SIMEDC = "SimEDC, README"
+CHUN = "Chun et al., NSDI 2006"
 EXACT = "exact, by definition"
+
+READ, SURVEY, MEMORY, FORMULA = "read", "quoted", "memory", "formula"
+KNOWN_BY = {
+    TAHOE: READ,
+    WARNER: READ,
+    WEATHERSPOON: READ,
+    BACKBLAZE: READ,
+    SIMEDC: READ,
+    GLACIER: READ,
+    FORD: SURVEY,
+    AZURE: SURVEY,
+    CIDON: SURVEY,
+    OCEAN: MEMORY,
+    ELERATH: MEMORY,
+    RAID: MEMORY,
+    RODRIGUES: FORMULA,
+    CHUN: FORMULA,
+    EXACT: "",
+}
+"""How we know what a source says: its number was read there; or in a survey that quotes it; or it is remembered, and the
+source was not at hand to look it up; or the source has the formula and not the number, which is the formula's exact value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +101,11 @@ class Target:
     theory: Callable[[], float]
     simulate: Simulation | None = None
     within: float = 5e-3
+
+    @property
+    def known_by(self) -> str:
+        """How we know what the source says: see ``KNOWN_BY``."""
+        return KNOWN_BY[self.source]
 
 
 def all_targets() -> dict[str, Target]:
@@ -110,21 +148,18 @@ def _instant() -> Iterator[Target]:
         simulate = _grid_instants(list(range(made)), needed, up) if value > 3e-5 else None
         what = f"{needed}-of-{made} out of reach, servers up {up:.0%}"
         yield Target(key, what, value, source, partial(loss, needed, made, up), simulate)
-    ocean = "Kubiatowicz et al., OceanStore, ASPLOS 2000"
     for key, needed, made, value in (("A10 replicas", 1, 2, 0.01), ("A10 fragments", 8, 16, 6e-6)):
         what = f"any {needed} of {made}, a tenth of a million machines down"
-        yield Target(key, what, value, ocean, partial(loss_of_draw, needed, made, 10**6, 10**5), within=0.02)
-    glacier = "Haeberlen et al., Glacier, NSDI 2005"
-    yield Target("A11", "5-of-48, 60 % fail at once", 1e-6, glacier, lambda: loss(5, 48, Fraction(2, 5)), within=0.02)
+        yield Target(key, what, value, OCEAN, partial(loss_of_draw, needed, made, 10**6, 10**5), within=0.02)
+    yield Target("A11", "5-of-48, 60 % fail at once", 1e-6, GLACIER, lambda: loss(5, 48, Fraction(2, 5)), within=0.02)
     for counts, value in (([2] * 5, 4.6e-4), ([3, 3, 2, 2], 1.9e-3), ([4, 3, 3], 1.0e-3), ([10], 1.0e-1)):
         homes = [server for server, count in enumerate(counts) for _ in range(count)]
         name = "+".join(map(str, counts))
         yield Target(f"A12 {name}", f"3-of-10, shares on servers {name}", value, EXACT,
                      partial(loss_of_placement, 3, evenly(counts, 0.9)), _grid_instants(homes, 3, 0.9), 0.02)  # fmt: skip
-    rodrigues = "Rodrigues and Liskov, IPTPS 2005, eq. (1)"
     for target, host, value in ((1e-4, 0.25, 32.0157), (1e-4, 0.5, 13.2877), (1e-4, 0.7, 7.65), (1e-6, 0.9, 6.0)):
         yield Target(f"A13 {target:g} {host:g}", f"copies for unavailability {target:g} at host availability {host:g}",
-                     value, rodrigues, partial(replicas_for, target, host))  # fmt: skip
+                     value, RODRIGUES, partial(replicas_for, target, host))  # fmt: skip
 
 
 # --- groups ----------------------------------------------------------------------------------------------------------
@@ -200,9 +235,8 @@ def _chains() -> Iterator[Target]:
             simulate = _sampled(needed, made, rate, repair) if way != "none" else None
             what = f"mean time to loss, {needed}-of-{made}, rate {rate:g}, repair {way} at {repair_rate:g}"
             yield Target(f"{key} {way}", what, value, EXACT, partial(_mean, share_chain(needed, made, rate, repair)), simulate, 1e-6)  # fmt: skip
-    ford = "Ford et al., OSDI 2010, sec. 8.2"
     for needed, made, value in ((1, 3, 100.0), (9, 13, 10_000.0)):
-        yield Target(f"C8 {needed}-of-{made}", f"gain of tenfold repair speed, {needed}-of-{made}", value, ford,
+        yield Target(f"C8 {needed}-of-{made}", f"gain of tenfold repair speed, {needed}-of-{made}", value, FORD,
                      partial(_gain, needed, made))  # fmt: skip
 
 
@@ -219,20 +253,17 @@ def _gain(needed: int, made: int) -> float:
 
 
 def _arrays() -> Iterator[Target]:
-    elerath = "Elerath and Pecht, DSN 2007"
     years = raid5_mean_time_to_loss(8, 461_386, 12).in_units_of(8760)
-    yield Target("C9", "years to loss of a RAID-5 group of eight", 36_162, elerath, lambda: years.duration)
+    yield Target("C9", "years to loss of a RAID-5 group of eight", 36_162, ELERATH, lambda: years.duration)
     yield Target("C9 failures", "double failures of 1000 groups in 10 years", 0.27653, EXACT,
                  lambda: expected_losses(years, 1000, 10))  # fmt: skip
-    raid = "Patterson, Gibson and Katz, SIGMOD 1988"
     for group, value in ((1, 4_500_000.0), (10, 820_000.0), (25, 346_000.0)):
-        yield Target(f"C10 {group}", f"hours to loss, 100 data disks in groups of {group}", value, raid,
+        yield Target(f"C10 {group}", f"hours to loss, 100 data disks in groups of {group}", value, RAID,
                      partial(_array, group))  # fmt: skip
-    azure = "Huang et al., USENIX ATC 2012, Table 1"
     codes = {"3 copies": (3, [0, 0, 1.0], 3.5e9), "RS(6,3)": (9, [0, 0, 0, 1.0], 6.1e11),
              "LRC(6,2,2)": (10, [0, 0, 0, 0.14, 1.0], 2.6e12)}  # fmt: skip
     for name, (made, fatal, value) in codes.items():
-        yield Target(f"C11 {name}", f"years to loss of a stripe, {name}", value, azure,
+        yield Target(f"C11 {name}", f"years to loss of a stripe, {name}", value, AZURE,
                      partial(_azure, made, fatal))  # fmt: skip
 
 
@@ -250,13 +281,12 @@ def _azure(made: int, fatal: list[float]) -> float:
 
 
 def _epochs() -> Iterator[Target]:
-    weatherspoon = "Weatherspoon and Kubiatowicz, IPTPS 2002"
     for key, needed, made, months, value, within in (
         ("D1", 1, 2, 4, 74.0, 0.01), ("D2", 1, 4, 1, 1e6, 0.1), ("D3", 16, 64, 28, 1e6, 1.5), ("D4", 32, 64, 4, 1e20, 9.0)
     ):  # fmt: skip
         what = f"years to loss, {needed}-of-{made}, repair every {months} months"
-        yield Target(key, what, value, weatherspoon, partial(_epochs_of, needed, made, months), within=within)  # fmt: skip
-    yield Target("D5", "loss in a year, 17+3 disks", 7.354e-12, "Beach, Backblaze, 2018",
+        yield Target(key, what, value, WEATHERSPOON, partial(_epochs_of, needed, made, months), within=within)  # fmt: skip
+    yield Target("D5", "loss in a year, 17+3 disks", 7.354e-12, BACKBLAZE,
                  lambda: loss_over_windows(window_loss(17, 20, 0.00405, 6.5 / 365), 365 / 6.5))  # fmt: skip
     yield Target("D5 4+2", "loss in a year, 4+2 disks that are worse", 1.499678e-7, EXACT,
                  lambda: loss_over_windows(window_loss(4, 6, 0.1, 1 / 365), 365))  # fmt: skip
@@ -279,12 +309,11 @@ def _unrepaired(seed: int, effort: float) -> tuple[Interval, int]:
 
 
 def _outages() -> Iterator[Target]:
-    cidon = "Cidon et al., Copysets, USENIX ATC 2013"
-    yield Target("E1 copysets", "any loss when 50 of 5000 servers fail, fewest copysets", 0.0015, cidon,
+    yield Target("E1 copysets", "any loss when 50 of 5000 servers fail, fewest copysets", 0.0015, CIDON,
                  lambda: loss_in_outage(5000, 3, minimal_copysets(5000, 3, 2), 50), _copysets, 0.05)  # fmt: skip
-    yield Target("E1 random", "any loss when 50 of 5000 servers fail, scattered", 0.9999, cidon,
+    yield Target("E1 random", "any loss when 50 of 5000 servers fail, scattered", 0.9999, CIDON,
                  lambda: loss_in_outage(5000, 3, random_copysets(5000, 3, 5000 * 8000 // 3), 50))  # fmt: skip
-    yield Target("E1 bytes", "bytes lost then on average, 64 GiB a server", 344e6, cidon,
+    yield Target("E1 bytes", "bytes lost then on average, 64 GiB a server", 344e6, CIDON,
                  lambda: expected_bytes_lost(5000 * 64 * 2**30, Fraction(1, 100), 3))  # fmt: skip
 
 
@@ -307,12 +336,11 @@ def _over_time() -> Iterator[Target]:
                  lambda: loss(3, 10, availability(99, 1)), within=1e-6)  # fmt: skip
     yield Target("F1 simulated", "2-of-4 out of reach, up 8 and down 2 on average", 0.0272, EXACT,
                  lambda: loss(2, 4, availability(8, 2)), _churning, 1e-6)  # fmt: skip
-    yield Target("F2", "part of the time a chunk is out of reach at SimEDC's site", 4.43e-4, "SimEDC, README",
+    yield Target("F2", "part of the time a chunk is out of reach at SimEDC's site", 4.43e-4, SIMEDC,
                  lambda: unavailability_in_series([availability(87_600, 34), availability(2890.8, 0.25)]),
                  _racks, 0.15)  # fmt: skip
-    chun = "Chun et al., NSDI 2006"
     for theta, value in ((1, 0.367879), (5, 0.00673795)):
-        yield Target(f"F3 {theta}", f"no copy left, made {theta} times as fast as lost", value, chun,
+        yield Target(f"F3 {theta}", f"no copy left, made {theta} times as fast as lost", value, CHUN,
                      partial(replica_count_probability, 0, theta, 1), _births(theta), 1e-5)  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from experiments.framework.manifest import code_version
 from experiments.framework.plotting import LOOKS, panels
 from experiments.framework.study import Study
 from experiments.framework.sweep import cores
-from experiments.targets import EXACT, all_targets
+from experiments.targets import MEMORY, READ, SURVEY, all_targets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +56,7 @@ class Row:
         key: of the target.
         what: in words.
         source: who published it.
+        known_by: how we know what it says; empty if nobody had to publish it.
         value: published, or exact.
         theory: our formula's.
         agrees: whether that is as near as the source's rounding allows.
@@ -69,6 +70,7 @@ class Row:
     key: str
     what: str
     source: str
+    known_by: str
     value: float
     theory: float
     agrees: bool
@@ -77,6 +79,11 @@ class Row:
     high: float
     runs: int
     contains: bool
+
+    @property
+    def is_published(self) -> bool:
+        """Whether somebody else printed the number, not only the formula."""
+        return self.known_by in (READ, SURVEY, MEMORY)
 
 
 def points(configuration: Configuration) -> Iterator[tuple[str, float]]:
@@ -91,7 +98,7 @@ def run(point: tuple[str, float], seed: int) -> list[Row]:
     target = all_targets()[key]
     theory = target.theory()
     agrees = abs(theory - target.value) <= target.within * target.value
-    row = (target.key, target.what, target.source, target.value, theory, agrees)
+    row = (target.key, target.what, target.source, target.known_by, target.value, theory, agrees)
     if target.simulate is None:
         return [Row(*row, 0.0, 0.0, 0.0, 0, contains=True)]
     interval, runs = target.simulate(seed, effort)
@@ -107,8 +114,8 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
     ends = min(row.value for row in rows) / 10, max(row.value for row in rows) * 10
     values.plot(ends, ends, color="#888888", linewidth=0.8)
     ratios.axhline(1, color="#888888", linewidth=0.8)
-    printed = [row for row in rows if row.source != EXACT]
-    exact = [row for row in rows if row.source == EXACT]
+    printed = [row for row in rows if row.is_published]
+    exact = [row for row in rows if not row.is_published]
     for chosen, look, label in (
         (printed, LOOKS[2], "formula, published value"),
         (exact, LOOKS[4], "formula, exact value"),
@@ -157,9 +164,11 @@ def page(rows: Sequence[Row]) -> str:
     simulated = [row for row in rows if row.runs]
     outside = [row for row in simulated if not row.contains]
     disagree = [row for row in rows if not row.agrees]
-    counts = Counter(row.source == EXACT for row in rows)
+    counts = Counter(row.known_by for row in rows)
+    published = sum(row.is_published for row in rows)
     verdicts = [
-        f"* {counts[False]} published numbers and {counts[True]} exact ones; the formulas agree with "
+        f"* {published} published numbers ({counts[READ]} read at the source, {counts[SURVEY]} in a survey that quotes it, "
+        f"{counts[MEMORY]} from memory) and {len(rows) - published} exact ones; the formulas agree with "
         f"{len(rows) - len(disagree)} of {len(rows)} to the digits that the source prints"
         + (f" (not with {', '.join(row.key for row in disagree)})." if disagree else "."),
         f"* {len(simulated)} are simulated as well; the 99.9 % interval contains the formula's value in "
@@ -167,8 +176,8 @@ def page(rows: Sequence[Row]) -> str:
         + (f" (not in {', '.join(row.key for row in outside)})." if outside else "."),
     ]
     lines = [
-        "| | what | published or exact | formula | simulated [99.9 %] | source |",
-        "|---|---|---|---|---|---|",
+        "| | what | published or exact | formula | simulated [99.9 %] | source | how known |",
+        "|---|---|---|---|---|---|---|",
         *(_line(row) for row in rows),
     ]
     return TEXT.format(verdicts="\n".join(verdicts), table="\n".join(lines))
@@ -179,7 +188,7 @@ def _line(row: Row) -> str:
     if row.runs and row.simulated == 0:
         shown = f"never in {row.runs} runs: below {row.high:.1e}"
     marks = f"{'' if row.agrees else ' (!)'}"
-    return f"| {row.key} | {row.what} | {row.value:.6g} | {row.theory:.6g}{marks} | {shown} | {row.source} |"
+    return f"| {row.key} | {row.what} | {row.value:.6g} | {row.theory:.6g}{marks} | {shown} | {row.source} | {row.known_by} |"
 
 
 TEXT = """# Validation: published results, and ours
@@ -197,7 +206,14 @@ Three ways lead to an answer here, and they must agree: closed forms (`tahoe.the
 repairs at constant rates; it is no lifetime (Greenan, Plank and Wylie, HotStorage 2010). It stands here because others
 published it. One interval in a thousand is expected to miss.
 
-Known differences to the sources: A10, A11, C9, C10 and F3 are quoted from memory, and the formulas give those numbers; the third number of the table of groups is a misprint there (3.70e-8 for 3.96e-8); the
+How we know what a source says stands in the last column. *Read*: the number was read there. *Quoted*: it was read in a survey that quotes
+the source. *Memory*: we remember it, and could not look it up; the formulas give those numbers, but nobody should cite them from
+here. *Formula*: the source has the formula and not the number, which is the formula's exact value. So it is with copies for an
+availability (A13, by equation (1)) and with replicas that are made and lost (F3; the paper says that copies must be made faster than they
+are lost, and the probability of none is e to the minus ratio). Of Glacier (A11) six nines at 60 % are in the abstract, and any 5
+of 48 fragments in a review of the paper; 48/5 is 9.6; the paper counts eleven-fold storage.
+
+Known differences to the sources: the third number of the table of groups is a misprint there (3.70e-8 for 3.96e-8); the
 tool behind D6 runs one step longer than asked and forgets files that have lost their last share; D3 and D4 are published as
 orders of magnitude; SimEDC's ratio (F2) is that of a few runs.
 
