@@ -127,7 +127,7 @@ def run(point: Point, seed: int) -> list[Row]:
             laws = laws or measure(twin, seed, asked.servers, asked.effort)
             lived = _outcomes(scope, seed, twin)
     assert laws is not None, "the configuration has them, or they were measured"
-    simulated = SimulatedTwin(laws, seed, asked.servers, asked.deadline)
+    simulated = SimulatedTwin(laws, seed, asked.servers)
     simulated.wait(WARM_UP)
     predicted = _outcomes(scope, seed, simulated)
     pairs = zip(lived or [None] * len(predicted), predicted, strict=True)
@@ -146,7 +146,7 @@ def _outcomes(scope: Scope, seed: int, twin: Twin) -> list[Outcome]:
 
 
 def _live(root: Path, asked: Configuration, seed: int) -> LiveTwin:
-    return LiveTwin(root, seed, asked.servers, asked.deadline)
+    return LiveTwin(root, seed, asked.servers)
 
 
 def _scope(asked: Configuration) -> Scope:
@@ -160,7 +160,7 @@ def _check_broker() -> None:
 
 def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
     """Measured against predicted, and the ratio of the two."""
-    return figure.plot(rows, _scope(configuration), configuration.deadline)
+    return figure.plot(rows, _scope(configuration))
 
 
 @click.command()

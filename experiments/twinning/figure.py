@@ -22,12 +22,12 @@ VERB = {GET: "get", PUT: "put"}
 WAY = {GET: "download", PUT: "upload"}
 
 
-def plot(rows: Sequence[Row], scope: Scope, deadline: float) -> Figure:
+def plot(rows: Sequence[Row], scope: Scope) -> Figure:
     """Availability and latency against servers ill, throughput against size, and all ratios."""
     figure, axes = panels(columns=2, rows=3, height=2.9)
     grid = axes[0].get_gridspec()
     assert grid is not None, "panels stand in a grid"
-    _availability(axes[0], rows, scope, deadline)
+    _availability(axes[0], rows, scope)
     _throughput(axes[1], rows)
     for one, kind in ((axes[2], GET), (axes[3], PUT)):
         _latency(one, rows, kind)
@@ -75,7 +75,7 @@ def _mark(axes: Axes, across: Sequence[float], middles: Sequence[tuple[float, fl
 # --- panels -----------------------------------------------------------------------------------------------------------
 
 
-def _availability(axes: Axes, rows: Sequence[Row], scope: Scope, deadline: float) -> None:
+def _availability(axes: Axes, rows: Sequence[Row], scope: Scope) -> None:
     counts = range(max(scope.ill) + 1)
     exact = [1 - loss_of_draw(scope.needed, scope.total, scope.servers, ill) for ill in counts]
     axes.plot(list(counts), exact, color="#888888", linewidth=0.8, label="formula")
@@ -87,7 +87,9 @@ def _availability(axes: Axes, rows: Sequence[Row], scope: Scope, deadline: float
         _mark(axes, across, live, look)
         predicted = [fmean(row.simulated_succeeded for row in group) for group in groups.values()]
         axes.plot(list(groups), predicted, color=look.color, linestyle=look.dash, label=act)
-    axes.set(xlabel="servers killed or frozen", ylabel=f"reads that succeed in {deadline:g} s", ylim=(-0.04, 1.04))
+    axes.set(
+        xlabel="servers killed or frozen", ylabel=f"reads that succeed in {scope.deadline:g} s", ylim=(-0.04, 1.04)
+    )
     axes.legend(loc="lower left")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from experiments.twinning.plan import FROZEN, GET, KILLED, PUT, Operation, Outcome, contents, secret_of
+from experiments.twinning.plan import FROZEN, KILLED, PUT, Operation, Outcome, contents, secret_of
 from tahoe.cli.local_grid import BROKER, CLIENT_NAME, GridPlan, LocalGrid
 from tahoe.codec import base32
 from tahoe.net.card import BrokerEntry, GridCard
@@ -74,15 +74,13 @@ class LiveTwin:
         root: an empty directory.
         seed: of the twins.
         servers: how many.
-        deadline: seconds after which a reader or writer gives up.
     """
 
-    def __init__(self, root: Path, seed: int, servers: int, deadline: float) -> None:
+    def __init__(self, root: Path, seed: int, servers: int) -> None:
         self.grid = TwinGrid(GridPlan(root, servers, Encoding(), engine="mosquitto"))
         self.capabilities: dict[str, str] = {}
         self._seed = seed
         self._servers = servers
-        self._deadline = deadline
 
     def __enter__(self) -> Self:
         try:
@@ -144,23 +142,25 @@ class LiveTwin:
 
     def _put(self, operation: Operation, data: bytes, encoding: Encoding) -> bool:
         query = f"?encoding={encoding.needed}/{encoding.happy}/{encoding.total}"
-        status, body = self.ask("PUT", f"/uri{query}", data)
+        status, body = self._ask(operation, f"/uri{query}", data)
         if status in (200, 201):
             self.capabilities[operation.name] = body.decode().strip()
         return status in (200, 201)
 
     def _get(self, operation: Operation, data: bytes) -> bool:
-        status, body = self.ask(GET.upper(), f"/uri/{self.capabilities[operation.name]}")
+        if operation.name not in self.capabilities:
+            return False  # it could not be stored
+        status, body = self._ask(operation, f"/uri/{self.capabilities[operation.name]}")
         assert status != 200 or body == data, "the grid gave wrong bytes"
         return status == 200
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    def _ask(self, operation: Operation, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """One request on a connection of its own: status and body."""
         url = urlsplit((self.grid.client / "node.url").read_text(encoding="ascii").strip())
         token = (self.grid.client / "private" / "api_token").read_text(encoding="ascii").strip()
-        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=self._deadline)
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=operation.deadline)
         try:
-            connection.request(method, path, body, {"Authorization": f"Bearer {token}"})
+            connection.request(operation.kind.upper(), path, body, {"Authorization": f"Bearer {token}"})
             answer = connection.getresponse()
             return answer.status, answer.read()
         except http.client.HTTPException:

@@ -86,7 +86,7 @@ def measure(live: LiveTwin, seed: int, servers: int, effort: int) -> Laws:
         pace=pace(),
         sync=sync_seconds(live.grid.plan.root, 6),
     )
-    counting = SimulatedTwin(replace(laws, hop=(0.0,)), seed, servers, deadline=1000.0)
+    counting = SimulatedTwin(replace(laws, hop=(0.0,)), seed, servers)
     counting.wait(5.0)
     seen = [_observe(live, counting, lesson) for lesson in lessons(effort)]
     fitted = _fitted(laws, seen, _farewell(live))
@@ -152,7 +152,7 @@ def _fitted(laws: Laws, seen: Sequence[Observation], farewell: float) -> Laws:
 
 def _stretch(laws: Laws, seen: Sequence[Observation], seed: int, servers: int) -> float:
     """How much longer the lessons took than the laws say, in the middle; processor time is not all that they take."""
-    twin = SimulatedTwin(laws, seed, servers, deadline=1000.0)
+    twin = SimulatedTwin(laws, seed, servers)
     twin.wait(5.0)
     ratios = []
     for each in seen:

@@ -20,6 +20,9 @@ from typing import Protocol
 
 from tahoe.protocol import Encoding
 
+PATIENCE = 120.0
+"""Seconds that nobody waits for anything but under faults, on the busiest machine."""
+
 KILLED, FROZEN = "killed", "frozen"
 GET, PUT = "get", "put"
 
@@ -39,6 +42,7 @@ class Scope:
         megabytes: sizes of large files.
         repeats: of each large transfer.
         at_once: how many small files are under way together, where throughput of small ones is measured.
+        deadline: seconds after which a reader or writer of a small file gives up while servers are ill.
     """
 
     servers: int
@@ -51,6 +55,7 @@ class Scope:
     megabytes: tuple[float, ...]
     repeats: int
     at_once: int
+    deadline: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Operation:
         size: bytes of the file.
         name: of the file; its contents follow from it.
         at_once: operations of this act that are under way together.
+        deadline: seconds after which whoever asks gives up.
     """
 
     act: str
@@ -72,6 +78,7 @@ class Operation:
     size: int
     name: str
     at_once: int = 1
+    deadline: float = PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +152,11 @@ def carry_out(scope: Scope, seed: int, twin: Twin) -> Iterator[Outcome]:
             twin.harm(kind, names[:count])
             twin.wait(SETTLE)
             for operation in stored:
-                yield twin.perform(Operation(kind, GET, count, size, operation.name), small)
+                yield twin.perform(Operation(kind, GET, count, size, operation.name, 1, scope.deadline), small)
             for number in range(scope.writes):
-                yield twin.perform(Operation(kind, PUT, count, size, f"{kind} {count} {number}"), small)
+                yield twin.perform(
+                    Operation(kind, PUT, count, size, f"{kind} {count} {number}", 1, scope.deadline), small
+                )
             twin.mend(kind, names[:count])
             twin.wait(SETTLE)
 

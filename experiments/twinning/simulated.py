@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from experiments.twinning.laws import NOWHERE, Laws
 from experiments.twinning.plan import FROZEN, KILLED, PUT, Operation, Outcome, contents, secret_of
 from tahoe.actors.client import Client
 from tahoe.actors.upload import BytesSource
-from tahoe.errors import TahoeError
+from tahoe.errors import BadCapability, TahoeError
 from tahoe.protocol import CLIENT, Encoding
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.grid import SimGrid
@@ -29,10 +29,9 @@ class SimulatedTwin:
         laws: of the machine.
         seed: of the twins.
         servers: how many.
-        deadline: seconds after which a reader or writer gives up.
     """
 
-    def __init__(self, laws: Laws, seed: int, servers: int, deadline: float) -> None:
+    def __init__(self, laws: Laws, seed: int, servers: int) -> None:
         wires = Access(Link(laws.hop_law()), Link(NOWHERE))
         options = GridOptions(
             fidelity="wire", labour=laws.labour(), access=lambda _: wires, terms=Terms(farewell=laws.farewell)
@@ -41,7 +40,6 @@ class SimulatedTwin:
         self.capabilities: dict[str, str] = {}
         self._laws = laws
         self._seed = seed
-        self._deadline = deadline
 
     # --- what a plan asks for -----------------------------------------------------------------------------------------
 
@@ -94,7 +92,7 @@ class SimulatedTwin:
         began = world.now()
         over: Promise[bool] = world.promise()
         story = world.spawn(self._finish(operation, encoding, over), self._client.running.life)
-        world.after(self._deadline, over.resolve, False)  # what it is resolved to
+        world.after(operation.deadline, over.resolve, False)  # what it is resolved to
         succeeded = await over
         story.cancel()
         return Outcome(operation, world.now() - began, succeeded)
@@ -124,8 +122,7 @@ class SimulatedTwin:
         result = await client.upload(BytesSource(data), secret_of(self._seed), encoding=encoding)
         self.capabilities[operation.name] = str(result.capability)
 
-    def _get(self, operation: Operation, data: bytes, encoding: Encoding) -> Coroutine[Any, Any, None]:
-        return self._read(self.capabilities[operation.name], data)
-
-    async def _read(self, capability: str, data: bytes) -> None:
-        assert await self.grid.fetch(capability) == data, "the grid gave wrong bytes"
+    async def _get(self, operation: Operation, data: bytes, encoding: Encoding) -> None:
+        if operation.name not in self.capabilities:
+            raise BadCapability("it could not be stored")
+        assert await self.grid.fetch(self.capabilities[operation.name]) == data, "the grid gave wrong bytes"

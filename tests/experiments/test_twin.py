@@ -81,13 +81,13 @@ def test_slower_processors_make_slower_predictions():
 
 
 def test_a_frozen_server_costs_time_and_a_dead_one_does_not():
-    simulated = SimulatedTwin(LAWS, 1, 4, 3.0)
+    simulated = SimulatedTwin(LAWS, 1, 4)
     simulated.wait(5.0)
-    stored = Operation("preparation", PUT, 0, 10_000, "a file")
+    stored = Operation("preparation", PUT, 0, 10_000, "a file", deadline=3.0)
     simulated.perform(stored, Encoding(1, 1, 3))
     reading = replace(stored, kind=GET)
     healthy = simulated.perform(reading, Encoding(1, 1, 3))
-    names = order_of(Scope(4, 1, 3, (), 1, 1, 10, (), 1, 1), 1, FROZEN)
+    names = order_of(Scope(4, 1, 3, (), 1, 1, 10, (), 1, 1, 3.0), 1, FROZEN)
     simulated.harm(FROZEN, names)
     assert not simulated.perform(reading, Encoding(1, 1, 3)).succeeded
     simulated.mend(FROZEN, names)
@@ -118,7 +118,7 @@ def test_both_twins_are_asked_for_the_same_things_in_the_same_order():
         def wait(self, seconds):
             pass
 
-    scope = Scope(5, 2, 4, (0, 2), 3, 2, 10, (1.0,), 1, 2)
+    scope = Scope(5, 2, 4, (0, 2), 3, 2, 10, (1.0,), 1, 2, 3.0)
     once, again = Scribe(), Scribe()
     assert list(carry_out(scope, 7, once)) == list(carry_out(scope, 7, again))
     assert once.seen == again.seen
