@@ -101,8 +101,6 @@ def run(point: Point, seed: int) -> list[Row]:
     options = GridOptions(
         fidelity="message",
         encoding=Encoding(3, 7, 10),
-        introducers=0,
-        acquainted=True,
         access=lambda name: Access(late if name in slow else quick, quick),
     )
     grid = SimGrid(seed, servers=SERVERS, options=options)

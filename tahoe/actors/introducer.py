@@ -63,15 +63,26 @@ class Introducer(Actor):
             raise Refused("forged", str(error)) from error
         if announcement.node != sender:
             raise Refused("not-yours", "a node announces itself only")
-        news = await self.ledger.learn([request.announcement], request.statements)
+        await self.ledger.learn([request.announcement], request.statements)
         known = self.ledger.nodes.get(sender)
         if known is None or known.announcement.age > announcement.age:
             raise Refused(
                 "stale", "a newer announcement of this node is known; is its clock or its disk from the past?"
             )
         self._subscribers[sender] = None
-        self._publish(news, sender)
+        self._publish(self._unpublished(known.signed), sender)
         return self._roster(sender, request.since)
+
+    def _unpublished(self, announcement: bytes) -> News:
+        """What is in the ledger and was never told to anybody.
+
+        Not what this join brought: one before may have brought the same, and been cancelled before it came to tell it.
+        """
+        statements = (signed for _, signed in self.ledger.statements.values())
+        return News(
+            () if announcement in self._revised else (announcement,),
+            tuple(signed for signed in statements if signed not in self._revised),
+        )
 
     def _number(self, items: Iterable[bytes]) -> None:
         for signed in items:

@@ -112,6 +112,21 @@ def test_a_stale_announcement_is_refused_and_the_newer_one_stands_across_a_resta
     assert _introducer(grid).ledger.dropped["stale-announcement"] == 1
 
 
+def test_a_newcomer_whose_first_join_was_broken_off_while_it_was_written_down_is_told_by_the_next(grid):
+    someone = Identity.from_seed(b"s" * 32)
+    join = Join(_announcement(someone, epoch=5))
+    introducer = grid.node("introducer-0")
+
+    story = grid.world.spawn(_introducer(grid).receive(someone.node, join), introducer.running.life)
+    while someone.node not in _introducer(grid).ledger.nodes:
+        story.step()
+    story.cancel()  # as the asker does whose patience ends, or the line that brings a late join and its end together
+    grid.run(1.0)
+    grid.run(introducer.observe(_introducer(grid).receive(someone.node, join)))
+    grid.run(1.0)
+    assert someone.node in {known.node for known in grid.clients[0].actor(MEMBER).announcements()}
+
+
 def test_forged_announcements_are_dropped_and_counted(grid):
     member = grid.clients[0].actor(MEMBER)
     genuine = _announcement(Identity.from_seed(b"s" * 32), epoch=5)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from tahoe.errors import BadConfiguration, NotEnoughShares
 from tahoe.protocol import MEMBER, Encoding
 from tahoe.sim import GridOptions, SimGrid, weather, worlds
-from tahoe.sim.laws import Fixed
+from tahoe.sim.laws import Fixed, LogNormal
 from tahoe.sim.topology import Topology, draw, read
 from tahoe.sim.wire import Access, Link
 
@@ -125,3 +125,15 @@ def test_graphs_that_are_no_network_are_refused(tmp_path, text, message):
     (tmp_path / "bad.graphml").write_text(text)
     with pytest.raises(BadConfiguration, match=message):
         read(tmp_path / "bad.graphml")
+
+
+@pytest.mark.parametrize("seed", [0, 3, 5, 6])
+def test_a_grid_comes_together_on_lines_as_slow_and_erratic_as_satellites(seed):
+    late = Link(LogNormal(0.7, 1.0))
+    quick = Link(LogNormal(0.015, 0.3))
+    far = {f"server-{number}" for number in range(8)}
+    lines = GridOptions(
+        fidelity="message", access=lambda name: Access(late, late) if name in far else Access(quick, quick)
+    )
+    grid = SimGrid(seed, servers=10, options=lines)
+    assert grid.world.now() < 120.0
