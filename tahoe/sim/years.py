@@ -156,6 +156,7 @@ class Month(NamedTuple):
         mean: sound shares of a file.
         moved: bytes that the caretaker has moved in this month.
         deaths: disks that have died so far.
+        strays: shares in a server's trash that the caretaker still takes to be there; there should never be any.
     """
 
     at: float
@@ -164,6 +165,7 @@ class Month(NamedTuple):
     mean: float
     moved: float
     deaths: int
+    strays: int = 0
 
 
 @dataclass(slots=True)
@@ -344,9 +346,22 @@ class Years:
             mean=sum(counts) / len(counts),
             moved=moved - self._moved,
             deaths=self._deaths,
+            strays=self._strays(),
         )
         self._moved = moved
         return month
+
+    def _strays(self) -> int:
+        """Shares collected although a living caretaker still reaches them."""
+        if self.caretaker is None:
+            return 0
+        names, strays = {node.name: name for name, node in self.grid.fleet.nodes.items()}, 0
+        for record in self.caretaker.care.records.values():
+            index = record.target.storage_index
+            for number, homes in record.homes.items():
+                trashes = [self._platter(names[node])._trash.get(index, {}) for node in homes]  # noqa: SLF001  # the oracle sees everything
+                strays += sum(number in trash for trash in trashes)
+        return strays
 
     def _conclude(self) -> None:
         """Everybody wakes up, and all directories are listed."""
