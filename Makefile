@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):/usr/sbin:$(PATH)
 
-.PHONY: demo grid test explore check screenshots bench large swarm years validation setup system format clean help
+.PHONY: demo grid test explore check screenshots bench gateway large swarm years validation setup system format clean help
 
 help:
 	@echo "make demo    a whole grid comes up, a file goes in, seven of ten servers die, the file comes back (KEEP=1 leaves it up)"
@@ -15,6 +15,7 @@ help:
 	@echo "make check   ruff, mypy --strict, import-linter, tidy tests"
 	@echo "make screenshots  the pages of a grid as the README shows them, into docs/figures"
 	@echo "make bench   the benchmark table (RIVAL=1: against Tahoe-LAFS in the same run)"
+	@echo "make gateway the gateway with curl, a page of 10,000 entries, a hundred slow readers: docs/gateway.md"
 	@echo "make large   a file of many GB in and out, and every process's peak memory (MEGABYTES=5000)"
 	@echo "make years   ten simulated years of fifty servers, with and without a caretaker (YEARS='--seed 2')"
 	@echo "make validation  published results against ours: docs/validation.md and its figure"
@@ -55,6 +56,9 @@ screenshots: setup system
 
 bench: setup system
 	$(BIN)/python -m experiments.bench $(if $(RIVAL),--rival) $(BENCH)
+
+gateway: setup system
+	$(BIN)/python -m experiments.bench.gateway
 
 large: setup system
 	$(BIN)/python -m tests.real.large --megabytes $(or $(MEGABYTES),5000)

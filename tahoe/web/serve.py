@@ -26,6 +26,10 @@ GRACE: Final = 2
 MOST_CONNECTIONS: Final = 1000
 """More are told to come back later."""
 
+SEND_BUFFER: Final = 512 * 1024
+"""Bytes that the system may hold of an answer. Left to itself it takes up to 4 MB of each, so a hundred slow readers would
+have the gateway fetch several hundred megabytes at once, for nobody, while everybody else waits."""
+
 
 class Tls(NamedTuple):
     """Files in PEM: a certificate with its chain, and its key."""
@@ -45,6 +49,7 @@ def listen(address: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # of whoever is accepted, too
         listener.bind((address, port))
     except OSError as error:
         listener.close()

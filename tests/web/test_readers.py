@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import threading
 import time
 from contextlib import ExitStack, suppress
 
 import pytest
+
+from tahoe.web.serve import SEND_BUFFER
+from tests.web.test_files import HUGE
 
 READERS = 100
 LARGE = 24_000_000
@@ -69,3 +73,12 @@ def test_readers_who_go_away_give_their_memory_back(drive, readers):
             break
         drive.request("GET", "/")
     assert drive.client.terms.room.budget.held == 0
+
+
+def test_little_is_fetched_for_a_reader_who_takes_nothing(gateway):
+    with gateway.connect() as connection:
+        connection.sendall(f"GET /uri/{HUGE} HTTP/1.0\r\n\r\n".encode())
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        for _ in range(50):
+            (told,) = json.loads(gateway.request("GET", "/transfers").body)["transfers"]
+            assert told["moved"] < 4 * SEND_BUFFER  # the system counts its own overhead, too
