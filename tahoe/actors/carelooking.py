@@ -12,8 +12,11 @@ from tahoe.actors.careround import CareRound
 from tahoe.actors.checking import Holdings, ask_servers
 from tahoe.actors.keeper import Keeper
 from tahoe.codec.capability import ImmutableVerify, SlotVerify
-from tahoe.policy.care import Safety, Standing
+from tahoe.policy.care import DAY, Safety, Standing
 from tahoe.protocol import HaveShares, NodeId
+
+LEAVING_EVERY = DAY / 4
+"""Seconds between two looks at what is on a server that leaves."""
 
 
 class Looking:
@@ -33,11 +36,19 @@ class Looking:
     def due(self, *, everything: bool = False) -> list[Record]:
         """The records that should be looked at now (or all of them), those in most danger first."""
         now, standing = self._ctx.wall_time(), self._round.standing()
-        records = self._round.care.records.values()
-        found = [each for each in records if everything or now - each.checked >= self._round.rules.check_every]
+        found = [each for each in self._round.care.records.values() if everything or self._is_due(each, now, standing)]
         return sorted(
             found, key=lambda record: (-self._round.danger(record, standing), record.checked, record.capability)
         )
+
+    def _is_due(self, record: Record, now: float, standing: Standing) -> bool:
+        """Whether it is its turn; that comes early for files of which shares are on servers that leave, and nowhere else."""
+        age = now - record.checked
+        if age >= self._round.rules.check_every:
+            return True
+        if not standing.leaving or age < LEAVING_EVERY or not isinstance(record.target, ImmutableVerify):
+            return False
+        return any(all(node in standing.leaving for node in nodes) for nodes in record.homes.values())
 
     async def look(self, records: Sequence[Record]) -> None:
         """Ask about records where they were last found, and about those whose turn it is everywhere."""

@@ -11,7 +11,7 @@ from tahoe.codec.capability import ImmutableVerify
 from tahoe.errors import TahoeError
 from tahoe.policy.care import Standing
 from tahoe.policy.order import permuted
-from tahoe.policy.rebalance import SPREAD, Takers, next_move
+from tahoe.policy.rebalance import LEAVE, SPREAD, Move, Takers, next_move
 from tahoe.protocol import NodeId
 
 MOVES_IN_ROUND = 200
@@ -30,7 +30,7 @@ class Moving:
         self._ctx = shared.desk.ctx
 
     async def move(self, records: Sequence[Record]) -> None:
-        """Give new servers their part and empty those that leave, one move a file and round."""
+        """Give new servers their part, one move a file and round, and empty those that leave."""
         standing = self._round.standing()
         sites = [site for site in self._desk.servers() if site.node in standing.present]
         sites = [site for site in sites if site.node not in standing.distrusted]
@@ -43,12 +43,18 @@ class Moving:
                 return
             record.sites = count
             self._round.care.touch(record)
-            order = permuted(sites, record.target.storage_index)
-            takers = Takers(order, standing.leaving, load)
+            takers = Takers(permuted(sites, record.target.storage_index), standing.leaving, load)
+            moves += await self._move_shares(record, takers, standing)
+
+    async def _move_shares(self, record: Record, takers: Takers, standing: Standing) -> int:
+        """Make the moves that are worth most for one file; return how many."""
+        for moves in range(record.total):
             move = next_move(record.needed, record.total, _trusted(record, standing), takers)
-            if move is not None:
-                moves += 1
-                await self._carry(record, move.number, move.source, move.target, farewell=move.reason != SPREAD)
+            if move is None or not await self._carry(record, move):
+                return moves
+            if move.reason != LEAVE:
+                return moves + 1
+        return record.total
 
     def _may_move(self, record: Record, sites: int, standing: Standing) -> bool:
         """Whether anything has changed since it was last thought of; slots stay with the homes that their writer chose."""
@@ -69,7 +75,9 @@ class Moving:
                         load[node] = load.get(node, 0.0) + size
         return load
 
-    async def _carry(self, record: Record, number: int, source: NodeId, target: NodeId, *, farewell: bool) -> None:
+    async def _carry(self, record: Record, move: Move) -> bool:
+        """Copy a share, and let the old one go where that takes none along that stays; whether it was copied."""
+        number, source, target, reason = move
         assert isinstance(record.target, ImmutableVerify), "only files' shares move"
         sites = self._desk.sites()
         carrier = Carrier(self._desk, record.target, number, sites[source], sites[target])
@@ -77,16 +85,17 @@ class Moving:
             size = await carrier.copy()
         except TahoeError as error:
             self._round.tidings.complain(f"share {number} could not be moved to {self._round.label(target)}: {error}")
-            return
+            return False
         self._round.spend(2.0 * size, 6)
         self._round.tidings.counts["moves"] += 1
         record.homes[number] = [*record.homes.get(number, ()), target]
         alone = sum(source in nodes for nodes in record.homes.values()) == 1
-        if farewell and alone:
+        if reason != SPREAD and alone:
             await carrier.farewell()
             record.homes[number] = [node for node in record.homes[number] if node != source]
         record.sites = 0  # there may be more to move
         self._round.care.touch(record)
+        return True
 
 
 def _trusted(record: Record, standing: Standing) -> dict[int, list[NodeId]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tahoe.actors.carelist import CareList, Root
+from tahoe.actors.carerehoming import Rehoming
 from tahoe.actors.carereport import CareReport, report_on
 from tahoe.actors.careround import CareRound, Tidings
 from tahoe.actors.carework import CareWork
@@ -79,6 +80,7 @@ class Caretaker(Actor):
         self.care = CareList(client.keeping)
         self.shared = CareRound(client.keeping, self.care, terms.rules, Allowance(terms.budget, ctx.now()))
         self._work = CareWork(self.shared, client.keeper)
+        self._rehoming = Rehoming(self.shared, client.slots)
         self.on_change: Callable[[CareReport], None] = nobody
         self._state = ""
         self._busy = False
@@ -196,9 +198,7 @@ class Caretaker(Actor):
         self.shared.meet()
         if self._terms.own_roots:
             await self._adopt_own_roots()
-        for root in list(self.care.roots.values()):
-            if everything or self.ctx.wall_time() - root.walked >= self._terms.rules.check_every:
-                await self._walk(root)
+        await self._walk_what_is_due(everything=everything)
         due = self._work.looking.due(everything=everything)
         for start in range(0, len(due), INDEXES_IN_MESSAGE):
             await self._work.treat(due[start : start + INDEXES_IN_MESSAGE])
@@ -209,6 +209,15 @@ class Caretaker(Actor):
         return bool(due)
 
     # --- roots -------------------------------------------------------------------------------------------------
+
+    async def _walk_what_is_due(self, *, everything: bool) -> None:
+        """Walk roots in their turn; all of them, if a server has begun to leave or is gone."""
+        everything = everything or self._rehoming.is_due()
+        if everything:
+            self._rehoming.begin()
+        for root in list(self.care.roots.values()):
+            if everything or self.ctx.wall_time() - root.walked >= self._terms.rules.check_every:
+                await self._walk(root)
 
     async def _adopt_own_roots(self) -> None:
         """The node's own root, if it has one, and the grid's."""
@@ -247,10 +256,12 @@ class Caretaker(Actor):
                 self._reach(target, root, now)
             return True
         if not isinstance(capability, Directory) or capability == capability.verifier():
+            await self._rehoming.see(capability)
             return True
         complete = True
         async for visit in Walk(self._client.directories, capability):
             complete = complete and visit.trouble is None
+            await self._rehoming.see(visit.capability)
             try:
                 self._reach(target_of(visit.capability), root, now)
             except BadCapability:
@@ -262,6 +273,7 @@ class Caretaker(Actor):
         if root.published:
             slot = parse(root.published)
             assert isinstance(slot, SlotWrite), "manifests are published in slots"
+            await self._rehoming.see(slot)
             await write_manifest(self._client.slots, slot, [each.target for each in self.care.of_root(root.name)])
 
     def _reach(self, target: Target | None, root: Root, now: float) -> None:

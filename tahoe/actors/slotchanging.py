@@ -70,13 +70,10 @@ class _Written(NamedTuple):
         version = self.holding.version
         if version.sequence != self.base.sequence + 1 or hearing.highest_sequence() > version.sequence:
             return False
-        homes = positions_of(version)
-        open_places = sum(place.home not in hearing.heard or _is_of(hearing, place, self.base) for place in homes)
-        rivals = [
-            0,
-            *(hearing.count(other) for other in hearing.versions.values() if other not in (version, self.base)),
-        ]
-        return max(rivals) + open_places < version.shape.quorum
+        rivals = [other for other in hearing.versions.values() if other not in (version, self.base)]
+        places = {place: None for each in (version, self.base, *rivals) for place in positions_of(each)}
+        open_places = sum(place.home not in hearing.heard or _is_of(hearing, place, self.base) for place in places)
+        return max([0, *map(hearing.count, rivals)]) + open_places < version.shape.quorum
 
 
 def _is_of(hearing: Hearing, place: Position, base: SlotVersion) -> bool:
@@ -169,6 +166,8 @@ class Change:
         verdict = await writing.send(parcels)
         if verdict.done:
             await remember(self._desk, self._index, successor)
+            if revision.homes is not None:
+                await writing.inform(packing.farewells(draft))
         return verdict
 
     async def _pack(self, packing: Packing, draft: Draft) -> list[Parcel]:

@@ -38,12 +38,13 @@ class Stale(TahoeError):
 class Revision(NamedTuple):
     """New contents in terms of the old: ``data`` stands at ``offset``, and there are ``length`` bytes in all.
 
-    What lies between the old end and ``offset`` becomes zeros.
+    What lies between the old end and ``offset`` becomes zeros. ``homes`` are those of the next version; None: the old ones.
     """
 
     offset: int
     data: bytes
     length: int
+    homes: tuple[bytes, ...] | None = None
 
     @classmethod
     def whole(cls, contents: bytes) -> Revision:
@@ -191,7 +192,8 @@ class Draft:
         touched = revision.touched(shape)
         old = await self._old_texts(writer, touched, [each for each in touched if revision.needs_old(shape, each)])
         texts = {each: self._salted(revision.text(shape, each, old.get(each, b""))) for each in touched}
-        order = VersionOrder(self.hearing.highest_sequence() + 1, shape.grown(revision.length), self.version.homes)
+        homes = self.version.homes if revision.homes is None else revision.homes
+        order = VersionOrder(self.hearing.highest_sequence() + 1, shape.grown(revision.length), homes)
         compute = self._desk.ctx.compute
         if revision.is_whole():
             return Prepared(await compute(encode_version, writer, order, texts, ()), texts)

@@ -32,6 +32,7 @@ from tahoe.codec.slot import SEED_SIZE, SlotReader, SlotShape, SlotVersion, Slot
 from tahoe.context import Context, Queue
 from tahoe.errors import Conflict, NotEnoughServers, NotEnoughShares
 from tahoe.policy.register import Choice
+from tahoe.policy.rehoming import may_rehome
 
 __all__ = [
     "Draft",
@@ -327,6 +328,39 @@ class Slots:
         writer = capability.writer
         async with self._turns.of(writer.reader.storage_index):
             return await Change(self._desk, writer, revise, wanted, merges=merges).run()
+
+    async def rehome(self, capability: SlotWrite, homes_for: Callable[[SlotVersion], tuple[bytes, ...]]) -> VersionId:
+        """Give shares other homes, and leave the contents as they are; see ``policy/rehoming.py``.
+
+        Where rivals have left traces, these are written over first, and homes change only with the next call. Nothing is done
+        for a slot of which a share does not fit one message.
+
+        Args:
+            capability: of the slot.
+            homes_for: says which homes the version that counts should have.
+
+        Returns:
+            The version that counts now.
+
+        Raises:
+            TahoeError: as ``modify``.
+        """
+
+        async def revise(draft: Draft) -> Revision | None:
+            shape, homes = draft.version.shape, homes_for(draft.version)
+            weight = sum(shape.block_length(each) + BLOCK_BYTES for each in range(shape.segment_count))
+            is_too_large = weight > self._desk.terms().payload
+            if homes == draft.version.homes or is_too_large:
+                return None
+            await draft.load()
+            same = Revision.nothing(shape)
+            return same._replace(homes=homes) if may_rehome(draft.hearing, draft.version) else same
+
+        return await self.modify(capability, revise, merges=False)
+
+    async def newest(self, storage_index: bytes) -> SlotVersion | None:
+        """The newest version of a slot that this node has seen."""
+        return await self._memory.newest(storage_index)
 
     def held(self, storage_index: bytes) -> Holding | None:
         """What is in hand of a slot."""

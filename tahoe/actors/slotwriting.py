@@ -109,11 +109,20 @@ class Packing:
         ]
         return [parcel for parcel in parcels if parcel.weight <= most]
 
+    def farewells(self, draft: Draft) -> list[Parcel]:
+        """What tells the homes of the base that are none any more where the slot has gone, as far as they have the base.
+
+        They get the version, too, and nobody counts them; the contents are the same, so no blocks are sent.
+        """
+        left = [place for place in positions_of(draft.version) if place not in self._places]
+        known = [place for place in left if self._hearing.carried(place) == draft.version.identity]
+        return [self._parcel(place, draft.version.identity, (), {}) for place in known]
+
     def _carried(self, place: Position, draft: Draft) -> VersionId | None:
-        """What a position carries; of a silent home it is assumed that it has the base."""
-        if place.home not in self._hearing.heard:
-            return draft.version.identity
-        return self._hearing.carried(place)
+        """What a position carries; of a silent home it is assumed that it has the base, if it is one of the base's."""
+        if place.home in self._hearing.heard:
+            return self._hearing.carried(place)
+        return draft.version.identity if place in positions_of(draft.version) else None
 
     def _needed(self, place: Position, carried: VersionId | None, draft: Draft) -> Sequence[int]:
         """The segments that a position lacks."""
@@ -189,6 +198,14 @@ class Writing:
         self._desk.ctx.spawn(self._run(errands, decided, timeout))
         verdict: Verdict = await decided.get()
         return verdict
+
+    async def inform(self, parcels: Sequence[Parcel]) -> None:
+        """Send parcels to who has no vote. Best effort."""
+        async with AskEach(
+            self._desk.ctx, list(self._errands(parcels)), timeout=self._desk.terms().patience.write
+        ) as outcomes:
+            async for _ in outcomes:
+                pass
 
     def _check(self, parcels: Sequence[Parcel], errands: Sequence[Errand[Batch, SlotWritten]]) -> None:
         places = positions_of(self._coded.version)

@@ -70,5 +70,10 @@ async def _start_gateway(running: Incarnation) -> Companion | None:
 
 async def _start_reporter(running: Incarnation) -> Reporter:
     usage = UsageReport(running)
-    answers = {"usage": usage.usage, "trash": usage.trash, "undelete": usage.undelete, "drain": DrainReport(running).tell}
+    answers = {
+        "usage": usage.usage,
+        "trash": usage.trash,
+        "undelete": usage.undelete,
+        "drain": DrainReport(running).tell,
+    }
     return await Reporter.start(running.papers.directory.path, StatusOf(running), answers)

@@ -13,14 +13,16 @@ from tahoe.actors.children import NewChild
 from tahoe.actors.storage import Upkeep
 from tahoe.actors.terms import Limits
 from tahoe.codec.capability import parse
-from tahoe.errors import BadCapability, NoSuchRoot
+from tahoe.errors import BadCapability, NoSuchRoot, TahoeError
 from tahoe.policy.allowance import Budget
 from tahoe.policy.care import DAY, CareRules
 from tahoe.policy.repair import AT_ONCE
 from tahoe.protocol import CARETAKER, CLIENT, MEMBER, STORAGE
+from tahoe.session.identity import public_key_of
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.phantom import Phantom
+from tahoe.sim.wire import Trouble
 
 EAGER = CareRules(repair=AT_ONCE)
 TERMS = CareTerms(EAGER, tick=6 * 3600.0, own_roots=False)
@@ -61,6 +63,26 @@ def present(grid, cap):
     running = [name for name, node in grid.fleet.nodes.items() if node.incarnation is not None]
     index = cap.storage_index
     return {number for name, disk in grid.fleet.disks.items() if name in running for number in disk.store.shares(index)}
+
+
+def give_notice(grid, *leavers, client=0):
+    """Let a client know that servers are about to leave."""
+    member = grid.clients[client].actor(MEMBER)
+    nodes = [grid.node(name).name for name in leavers]
+    member._servers = tuple(replace(server, leaving=server.node in nodes) for server in member.servers())
+
+
+def homes_of(grid, directory, client=0):
+    """Nicknames of the homes of a directory, as a client knows them who has just read it."""
+    user = grid.clients[client].actor(CLIENT)
+    grid.run(user.directories.list(directory), client)
+    version = grid.run(user.slots.newest(directory.file.storage_index), client)
+    return [grid_name(grid, home) for home in version.homes]
+
+
+def grid_name(grid, home):
+    """The nickname of a server by its public key."""
+    return next(name for name, node in grid.fleet.nodes.items() if public_key_of(node.name) == home)
 
 
 def days(grid, count):
@@ -206,22 +228,102 @@ def test_new_servers_get_their_part_of_crowded_files():
 
 def test_a_server_that_is_leaving_is_emptied_and_there_is_never_less_than_before():
     grid = grid_of()
-    _, caps = plant(grid)
+    root, caps = plant(grid)
     days(grid, 8)
     leaver = "server-4"
     had = [cap for cap in caps if grid.fleet.disks[leaver].store.shares(cap.storage_index)]
     assert had
-    member = grid.clients[0].actor(MEMBER)
-    member._servers = tuple(
-        replace(server, leaving=server.node == grid.node(leaver).name) for server in member.servers()
-    )
+    is_home = leaver in homes_of(grid, root)
+    give_notice(grid, leaver)
     grid.run(caretaker(grid).round(everything=True))
-    assert caretaker(grid).tidings.counts["moves"] == len(had)
+    assert caretaker(grid).tidings.counts["moves"] == len(had) + is_home
     assert all(len(present(grid, cap)) == 10 for cap in caps)
     grid.crash(leaver)
     assert all(len(present(grid, cap)) == 10 for cap in caps)
     new = parse(grid.upload(content("phantom", 1000)))
     assert leaver not in servers_with(grid, new, 15)
+
+
+def test_within_a_day_of_a_notice_files_and_slots_have_left_and_the_old_homes_know_where_to():
+    grid = grid_of("message", clients=2)
+    root, caps = plant(grid, 12, "message")
+    days(grid, 3)
+    leavers = homes_of(grid, root)[2:6]  # more than one write can move
+    give_notice(grid, *leavers)
+    days(grid, 1)
+    assert not set(homes_of(grid, root)) & set(leavers)
+    everything = dict(grid.fleet.disks)
+    staying = [name for name in everything if name not in leavers]
+    index = root.file.storage_index
+    for cap in caps:
+        numbers = {number for name in staying for number in everything[name].store.shares(cap.storage_index)}
+        assert numbers == set(range(10))
+    for name in leavers:
+        (number,) = everything[name].slots.numbers(index)
+        assert name not in {grid_name(grid, home) for home in everything[name].slots.head(index, number).version.homes}
+    grid.crash(*leavers)
+    assert len(grid.run(grid.clients[1].actor(CLIENT).directories.list(root), 1)) == len(caps)
+
+
+def test_who_knows_only_homes_that_are_none_any_more_still_finds_the_newest_version():
+    grid = grid_of("message", servers=24, clients=2)
+    client, stranger = (grid.clients[number].actor(CLIENT).slots for number in range(2))
+    slot = grid.run(client.create(b"first"))
+    assert grid.run(stranger.read(slot), 1).data == b"first"
+    keeper = caretaker(grid)
+    grid.run(keeper.add("slot", str(slot)))
+    first = grid.run(client.newest(slot.storage_index)).homes
+    give_notice(grid, *[grid_name(grid, home) for home in first])
+    grid.run(keeper.round(everything=True))
+    last = grid.run(client.newest(slot.storage_index)).homes
+    assert not set(first) & set(last)
+    grid.run(client.overwrite(slot, b"last"))
+    found = grid.run(stranger.read(slot), 1)
+    assert (found.data, found.may_be_stale) == (b"last", False)
+    grid.run(stranger.overwrite(slot, b"the stranger's"), 1)
+    assert grid.run(client.read(slot)).data == b"the stranger's"
+
+
+@pytest.mark.parametrize("seed", [0, 98, 108, 127])
+def test_nothing_that_is_written_gets_lost_while_homes_move(seed):
+    settings = GridOptions(
+        fidelity="message",
+        upkeep=Upkeep(0, 0, 0),
+        introducers=0,
+        acquainted=True,
+        care=replace(TERMS, tick=1e12),
+        ties=True,
+    )
+    grid = SimGrid(seed, servers=16, clients=3, options=settings)
+    users = [node.actor(CLIENT) for node in grid.clients]
+    root = grid.run(users[0].directories.create({}))
+    grid.run(caretaker(grid).add("home", str(root)))
+    leavers = homes_of(grid, root)[:5]
+    give_notice(grid, *leavers)
+    done = []
+
+    async def write(number):
+        for turn in range(4):
+            name = f"{number}-{turn}"
+            try:
+                await users[number].directories.set_children(root, {name: NewChild(parse("URI:LIT:krugkidfnzsc4"))})
+            except TahoeError:
+                continue
+            done.append(name)
+
+    grid.fleet.trouble(list(grid.fleet.nodes), Trouble(loss=0.03))
+    stories = [grid.clients[number].observe(write(number)) for number in (1, 2)]
+    stories.append(grid.clients[0].observe(caretaker(grid).round(everything=True)))
+    for story in stories:
+        grid.run(story)
+    grid.fleet.trouble(list(grid.fleet.nodes), None)
+    grid.run(60.0)
+    assert len(done) >= 6
+    assert set(done) <= set(grid.run(users[1].directories.list(root), 1))
+    grid.run(caretaker(grid).round(everything=True))
+    assert not set(homes_of(grid, root, 2)) & set(leavers)
+    grid.crash(*leavers)
+    assert set(done) <= set(grid.run(users[2].directories.list(root), 2))
 
 
 def test_leases_are_renewed_for_as_long_as_it_is_looked_after():
