@@ -527,6 +527,26 @@ class WriteSlot(Request[SlotWritten], frozen=True, tag="write-slot"):
     shares: tuple[SlotShareToWrite, ...]
 
 
+class SlotStaged(Answer, frozen=True, tag="slot-staged"):
+    """Answer to ``StageSlot``: how many segments of the share are set aside now."""
+
+    segments: int
+
+
+class StageSlot(Request[SlotStaged], frozen=True, tag="stage-slot"):
+    """Set segments of a share aside that is larger than a message: ``WriteSlot`` of this version then takes them along.
+
+    They wait for the same sender's ``WriteSlot`` with the same share number, which brings the rest, or nothing more. If the
+    server starts again, or nothing comes for an hour, they are gone.
+    """
+
+    storage_index: bytes
+    lease: Lease
+    signed: SignedVersion
+    number: int
+    blocks: tuple[SlotBlock, ...]
+
+
 # --- vdrive ---------------------------------------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ each share has its outcome:
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from tahoe.codec.hashing import HASH_SIZE
@@ -46,10 +46,14 @@ from tahoe.protocol import (
     SlotShareFacts,
     SlotShareRead,
     SlotShareToWrite,
+    SlotStaged,
     SlotWritten,
+    StageSlot,
     VersionName,
     WriteSlot,
 )
+from tahoe.storage.books import owner_of
+from tahoe.storage.slotparts import Parts, PartsName
 from tahoe.storage.slots import SlotChange, SlotHead, SlotRecord, SlotStore
 from tahoe.storage.slottree import changed_nodes, root_after
 from tahoe.storage.store import check_names, check_secrets
@@ -78,29 +82,55 @@ class _Verdict(NamedTuple):
     change: SlotChange | None = None
 
 
-def write_slot(store: SlotStore, request: WriteSlot, now: float) -> SlotWritten:
+def write_slot(store: SlotStore, request: WriteSlot, now: float, sender: str = "") -> SlotWritten:
     """Answer ``WriteSlot``.
 
     Args:
         store: where the slot is kept.
         request: checked here, wholly.
         now: seconds since the epoch, for leases.
+        sender: whose parts are taken along; empty: nobody's.
 
     Raises:
         Refused: ``bad-request``: the request is no proof of what it wants. Nothing was changed.
         NoSpace: for all of its shares together. Nothing was changed.
         StorageFailed: the disk; each share is as it was, or as it was to be.
     """
-    offer = _Offer(request)
+    offer = _Offer(request, now, sender)
     with store.lock(request.storage_index):
         store.restore(request.storage_index)  # or else what is in the trash would stand beside what is written
-        verdicts = [offer.judge(store, share) for share in request.shares]
+        try:
+            verdicts = [offer.judge(store, share) for share in request.shares]
+        except Refused:
+            offer.drop_parts(store)
+            raise
         changes = {verdict.number: verdict.change for verdict in verdicts if verdict.change is not None}
         if changes:
             store.write(request.storage_index, changes, request.lease, now)
         if any(verdict.outcome == PRESENT for verdict in verdicts):
             store.add_lease(request.storage_index, request.lease, LEASE_OWNER, now)
+        offer.drop_parts(store)
     return SlotWritten(tuple(SlotOutcome(*verdict[:3]) for verdict in verdicts))
+
+
+def stage_slot(store: SlotStore, request: StageSlot, now: float, sender: str) -> SlotStaged:
+    """Answer ``StageSlot``.
+
+    Args:
+        store: where the slot is going to be kept.
+        request: each of its blocks is of the right length; whether they are the signed ones is seen later.
+        now: seconds since the epoch.
+        sender: whose parts they are.
+
+    Raises:
+        Refused: ``bad-request``: the request makes no sense.
+        NoSpace: what was set aside before is still there.
+        StorageFailed: it is not.
+    """
+    share = SlotShareToWrite(request.number, None, (), request.blocks)
+    offer = _Offer(WriteSlot(request.storage_index, request.lease, request.signed, (share,)), now, sender)
+    with store.lock(request.storage_index):
+        return SlotStaged(offer.stage(store, share))
 
 
 class _Offer:
@@ -110,8 +140,9 @@ class _Offer:
         Refused: ``bad-request``: it does not, or the request is malformed.
     """
 
-    def __init__(self, request: WriteSlot) -> None:
-        numbers = [share.number for share in request.shares]
+    def __init__(self, request: WriteSlot, now: float, sender: str) -> None:
+        self._lease, self._now, self._sender = request.lease, now, sender
+        self._numbers = numbers = [share.number for share in request.shares]
         check_names(request.storage_index, numbers)
         check_secrets(request.lease.renew_secret, request.lease.cancel_secret)
         self.storage_index = request.storage_index
@@ -132,46 +163,74 @@ class _Offer:
         """
         held = _head(store, self.storage_index, share.number)
         carried = None if held is None else _signed(held)
+        is_whole = self._is_whole(store, share)
         if held is not None and held.proof.version == self.proof.version:
-            if not self._mends(store, share):
+            if not (is_whole and self._mends(store, share)):
                 return _Verdict(share.number, PRESENT, carried)
         elif _replaced(share) != (held and held.version.identity) or self._is_no_newer_than(held):
             return _Verdict(share.number, CONFLICT, carried)
-        change = self._whole(share) if self._is_whole(share) else self._partial(store, share, held)
+        change = self._whole(store, share) if is_whole else self._partial(store, share, held)
         if change is None:
             return _Verdict(share.number, DAMAGED, carried)
         return _Verdict(share.number, WRITTEN, self.signed, change)
 
+    def parts_name(self, number: int) -> PartsName:
+        """What the sender's parts of a share are set aside under."""
+        return PartsName(self.storage_index, number, self.version.identity, self._sender)
+
+    def drop_parts(self, store: SlotStore) -> None:
+        """They have been written, or never will be."""
+        for number in self._numbers:
+            store.parts.drop(self.parts_name(number))
+
+    def stage(self, store: SlotStore, share: SlotShareToWrite) -> int:
+        """Set blocks aside; how many of the share's segments are there now."""
+        name, owner = self.parts_name(share.number), owner_of(self._lease)
+        return store.parts.put(name, self.version.shape, self.records(share), owner, self._now)
+
+    def _parts(self, store: SlotStore, share: SlotShareToWrite) -> Parts | None:
+        """What has been set aside of a share."""
+        return store.parts.find(self.parts_name(share.number)) if self._sender else None
+
+    def _is_whole(self, store: SlotStore, share: SlotShareToWrite) -> bool:
+        """Whether all of a share has come, with the request or before."""
+        segments = dict.fromkeys([*(self._parts(store, share) or ()), *(block.segment for block in share.blocks)])
+        return len(segments) == self.version.shape.segment_count
+
+    def _gathered(self, store: SlotStore, share: SlotShareToWrite) -> Mapping[int, SlotRecord]:
+        """All of a share: what the request brings joins what has been set aside, if anything has."""
+        parts = self._parts(store, share)
+        if parts is None:
+            return self.records(share)
+        self.stage(store, share)
+        return parts
+
     def _mends(self, store: SlotStore, share: SlotShareToWrite) -> bool:
         """Whether a version is offered in place of itself, and ours is unsound."""
-        if _replaced(share) != self.version.identity or not self._is_whole(share):
+        if _replaced(share) != self.version.identity:
             return False
         return not store.scrub(self.storage_index, share.number).sound
 
     def _is_no_newer_than(self, held: SlotHead | None) -> bool:
         return held is not None and self.version.sequence <= held.version.sequence
 
-    def _is_whole(self, share: SlotShareToWrite) -> bool:
-        return len(share.blocks) == self.version.shape.segment_count
-
-    def _whole(self, share: SlotShareToWrite) -> SlotChange:
+    def _whole(self, store: SlotStore, share: SlotShareToWrite) -> SlotChange:
         """The change to a share of which nothing need be there."""
-        records = self._records(share)
-        leaves = {segment: record.leaf for segment, record in records.items()}
+        records = self._gathered(store, share)
+        leaves = records.leaves if isinstance(records, Parts) else _leaves_of(records)
         nodes = changed_nodes(SparseTree(0), leaves, self.version.shape.segment_count)
         return self._vouched(share, SlotChange(self._head(share), records, nodes, whole=True), SparseTree(0))
 
     def _partial(self, store: SlotStore, share: SlotShareToWrite, held: SlotHead | None) -> SlotChange | None:
         """The change to the share that is there; None if that is damaged."""
-        records = self._records(share)
+        records = self.records(share)
         if held is None or not _covers_all_that_differs(held.version.shape, self.version.shape, records.keys()):
             raise Refused("bad-request", f"share {share.number} lacks segments that are new here")
         try:
             tree = store.tree(self.storage_index, share.number)
         except CorruptShare:
             return None
-        leaves = {segment: record.leaf for segment, record in records.items()}
-        nodes = changed_nodes(tree, leaves, self.version.shape.segment_count)
+        nodes = changed_nodes(tree, _leaves_of(records), self.version.shape.segment_count)
         return self._vouched(share, SlotChange(self._head(share), records, nodes, whole=False), tree)
 
     def _vouched(self, share: SlotShareToWrite, change: SlotChange, tree: SparseTree) -> SlotChange:
@@ -184,7 +243,7 @@ class _Offer:
     def _head(self, share: SlotShareToWrite) -> SlotHead:
         return SlotHead(self.version, self.proof, share.chain)
 
-    def _records(self, share: SlotShareToWrite) -> dict[int, SlotRecord]:
+    def records(self, share: SlotShareToWrite) -> dict[int, SlotRecord]:
         """The blocks of a share, each with its leaf."""
         shape = self.version.shape
         records = {}
@@ -195,6 +254,10 @@ class _Offer:
                 raise Refused("bad-request", f"block {block.segment} or its salt is of the wrong length")
             records[block.segment] = SlotRecord(block_leaf(block.salt, block.data), block.salt, block.data)
         return records
+
+
+def _leaves_of(records: Mapping[int, SlotRecord]) -> dict[int, bytes]:
+    return {segment: record.leaf for segment, record in records.items()}
 
 
 def _covers_all_that_differs(old: SlotShape, new: SlotShape, segments: Collection[int]) -> bool:

@@ -78,47 +78,61 @@ def copies(
 # --- making shares -----------------------------------------------------------------------------------------
 
 
-class Remade(NamedTuple):
-    """A share of a slot as it has to be written."""
-
-    chain: tuple[bytes, ...]
-    blocks: tuple[SlotBlock, ...]
-
-
-def remake_shares(
-    version: SlotVersion,
-    segments: Sequence[Mapping[int, SlotBlock]],
-    roots: Mapping[int, bytes],
-    numbers: Sequence[int],
-) -> dict[int, Remade]:
-    """Make shares of a version from others, still encrypted.
+class Remaking:
+    """Makes shares of a version from others, still encrypted, some segments at a time.
 
     Args:
         version: whose.
-        segments: for each segment k or more proven blocks, by share number.
-        roots: proven roots of shares' block trees; others are computed.
+        roots: proven roots of shares' block trees; others are computed, as all of a chain has to be known.
         numbers: of the shares to be made.
-
-    Raises:
-        CorruptFile: whoever wrote the version wrote nonsense.
     """
-    shape = version.shape
-    coder = erasure(shape.needed, shape.total)
-    made = sorted({*numbers, *(number for number in range(shape.total) if number not in roots)})
-    blocks: dict[int, list[SlotBlock]] = {number: [] for number in made}
-    for segment, given in enumerate(segments):
+
+    def __init__(self, version: SlotVersion, roots: Mapping[int, bytes], numbers: Iterable[int]) -> None:
+        self._version = version
+        self._roots = roots
+        self._wanted = frozenset(numbers)
+        unknown = (number for number in range(version.shape.total) if number not in roots)
+        self._leaves: dict[int, list[bytes]] = {number: [] for number in sorted({*self._wanted, *unknown})}
+
+    def add(self, segments: Iterable[tuple[int, Mapping[int, SlotBlock]]]) -> dict[int, tuple[SlotBlock, ...]]:
+        """Make blocks of the segments that follow those that were made last.
+
+        Args:
+            segments: number of each, and k or more proven blocks by share number.
+
+        Returns:
+            The blocks of every share that is wanted.
+
+        Raises:
+            CorruptFile: whoever wrote the version wrote nonsense.
+        """
+        made: dict[int, list[SlotBlock]] = {number: [] for number in self._wanted}
+        for segment, given in segments:
+            for number, block in self._segment(segment, given):
+                self._leaves[number].append(block_leaf(block.salt, block.data))
+                if number in made:
+                    made[number].append(block)
+        return {number: tuple(blocks) for number, blocks in made.items()}
+
+    def _segment(self, segment: int, given: Mapping[int, SlotBlock]) -> Iterable[tuple[int, SlotBlock]]:
+        shape, numbers = self._version.shape, list(self._leaves)
         salts = {block.salt for block in given.values()}
         if len(salts) != 1:
             raise CorruptFile(f"segment {segment} of a slot has several salts")
         salt, used = salts.pop(), sorted(given)[: shape.needed]
+        coder = erasure(shape.needed, shape.total)
         primary = coder.decode(used, [given[number].data for number in used])
-        for number, data in zip(made, coder.encode_some(primary, made), strict=True):
-            blocks[number].append(SlotBlock(segment, salt, data))
-    trees = {
-        number: SparseTree.of_leaves([block_leaf(block.salt, block.data) for block in some])
-        for number, some in blocks.items()
-    }
-    top = share_root_tree([trees[number].root if number in trees else roots[number] for number in range(shape.total)])
-    if top.root != version.root_hash:
-        raise CorruptFile("the shares of a slot are not made of the same segments")
-    return {number: Remade(tuple(top.path(number).values()), tuple(blocks[number])) for number in numbers}
+        coded = zip(numbers, coder.encode_some(primary, numbers), strict=True)
+        return [(number, SlotBlock(segment, salt, data)) for number, data in coded]
+
+    def chains(self) -> dict[int, tuple[bytes, ...]]:
+        """What leads from the root of each wanted share to the signed root, once all segments have been made.
+
+        Raises:
+            CorruptFile: whoever wrote the version wrote nonsense.
+        """
+        roots = {number: SparseTree.of_leaves(leaves).root for number, leaves in self._leaves.items()}
+        top = share_root_tree([roots.get(number) or self._roots[number] for number in range(self._version.shape.total)])
+        if top.root != self._version.root_hash:
+            raise CorruptFile("the shares of a slot are not made of the same segments")
+        return {number: tuple(top.path(number).values()) for number in sorted(self._wanted)}

@@ -11,14 +11,19 @@ Positions are only filled if it is certain which version counts. Copies elsewher
 win, so they are made of the best that can be read in any case. Servers that come and go make nothing flip: there is
 nothing to be decided, and what has the version is not written again.
 
-A share travels in one message, since its server takes all of a new share or nothing of it. Slots of more than about a
-message times k can't be repaired this way; whoever writes to them brings up those places that have fallen behind.
+A server takes all of a share or nothing of it. What does not fit a message is set aside there part by part, and committed
+with the last one; so memory is that of a few messages, however large the slot is::
+
+    segments 0 … 41 of k shares ──► the same of the missing ones ──► set aside where they are to be
+    …
+    the last segments           ──► the same of the missing ones ──► written, with all that was set aside
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tahoe.actors.keeping import KeepingDesk
 from tahoe.actors.leases import FileLeases
@@ -29,21 +34,32 @@ from tahoe.actors.slotcoding import prove_shares
 from tahoe.actors.slotfetching import SlotFetch
 from tahoe.actors.slotkeeping import PRESENT, WRITTEN
 from tahoe.actors.slotmemory import SlotMemory
-from tahoe.actors.slotremaking import Filling, Remade, copies, plan_fillings, remake_shares
+from tahoe.actors.slotremaking import Filling, Remaking, copies, plan_fillings
 from tahoe.actors.slotterms import SlotDesk, SlotTerms
+from tahoe.actors.slotwriting import BLOCK_BYTES
 from tahoe.codec.capability import SlotVerify
 from tahoe.codec.slot import SlotVersion, VersionId
 from tahoe.context import AskEach, Errand, Failure
 from tahoe.errors import NotEnoughShares, Refused, TahoeError, Unanswered
 from tahoe.policy.order import permuted
 from tahoe.protocol import (
+    Answer,
+    Lease,
+    Request,
+    SignedVersion,
     SlotBlock,
     SlotRead,
     SlotShareToWrite,
     SlotWritten,
+    StageSlot,
     VersionName,
     WriteSlot,
 )
+
+T = TypeVar("T", bound=Answer)
+
+Blocks = Mapping[int, tuple[SlotBlock, ...]]
+"""Some blocks of shares, by share number."""
 
 
 async def mend_slot(desk: KeepingDesk, capability: SlotVerify, findings: SlotFindings) -> Mended:
@@ -101,6 +117,10 @@ class _Keeper:
                 for segment, block in share.blocks.items():
                     self.blocks.setdefault(segment, {})[share.number] = block
 
+    def hand_over(self, segments: Iterable[int]) -> list[tuple[int, dict[int, SlotBlock]]]:
+        """The blocks of these segments, which are not kept any longer."""
+        return [(segment, self.blocks.pop(segment)) for segment in segments]
+
     def lacking(self, version: SlotVersion, segments: Iterable[int]) -> list[int]:
         """Those of the segments that can't be made yet."""
         return [each for each in segments if len(self.blocks.get(each, ())) < version.shape.needed]
@@ -130,34 +150,44 @@ class _Filler:
         holders = self._findings.holders(self._version.identity)
         if len(holders) < shape.needed:
             raise NotEnoughShares(len(holders), shape.needed)
-        weight = sum(shape.block_length(segment) + 64 for segment in range(shape.segment_count))
-        if weight > self._terms().payload:
-            trouble = f"a share of {weight} bytes fits no message: only who writes to the slot can bring it up"
-            return RepairOutcome(attempted=True, made={}, replaced=(), pushed=0, trouble=trouble)
-        keeper = _Keeper(self._desk, self._index, self._findings, self._version)
-        desk = SlotDesk(
-            self._desk.ctx,
-            self._desk.servers,
-            self._desk.terms().lease_master,
-            self._terms,
-            SlotMemory(self._desk.ctx),
-        )
-        segments = range(shape.segment_count)
-        if segments and not await SlotFetch(desk, keeper, self._index, self._version).run(segments):
-            raise NotEnoughShares(len(self._findings.holders(self._version.identity)), shape.needed)
-        numbers = list(dict.fromkeys(each.number for each in fillings))
-        made = await self._desk.ctx.compute(
-            remake_shares,
-            self._version,
-            [keeper.blocks[segment] for segment in segments],
-            self._roots(),
-            numbers,
-        )
-        written = await self._write(fillings, made)
+        written = await self._fill(fillings)
         denied = [each for each in written if written[each] == PRESENT and _is_mending(each, self._version.identity)]
         if denied:  # their servers find them sound, whatever we saw of them
-            written |= await self._write(self._elsewhere(denied), made)
-        return self._outcome(written, made)
+            written |= await self._fill(self._elsewhere(denied))
+        return self._outcome(written)
+
+    async def _fill(self, fillings: Sequence[Filling]) -> dict[Filling, str]:
+        """Make shares and write them. Returns what became of each: ``written``, ``present``, or what went wrong."""
+        keeper = _Keeper(self._desk, self._index, self._findings, self._version)
+        fetch = SlotFetch(self._slot_desk(), keeper, self._index, self._version)
+        remaking = Remaking(self._version, self._roots(), [each.number for each in fillings])
+        troubles: dict[Filling, str] = {}
+        *before, last = self._portions()
+        for segments in before:
+            blocks = await self._made(fetch, keeper, remaking, segments)
+            troubles |= await self._stage([each for each in fillings if each not in troubles], blocks)
+            if len(troubles) == len(fillings):
+                return troubles
+        blocks = await self._made(fetch, keeper, remaking, last)
+        chains = await self._desk.ctx.compute(remaking.chains)
+        return troubles | await self._write([each for each in fillings if each not in troubles], chains, blocks)
+
+    def _portions(self) -> list[range]:
+        """All segments, as many at a time as a message takes of one share; at least one portion."""
+        shape = self._version.shape
+        most = max(1, self._terms().payload // (shape.block_length(0) + BLOCK_BYTES)) if shape.length else 1
+        starts = range(0, max(1, shape.segment_count), most)
+        return [range(start, min(start + most, shape.segment_count)) for start in starts]
+
+    async def _made(self, fetch: SlotFetch, keeper: _Keeper, remaking: Remaking, segments: range) -> Blocks:
+        """Blocks of some segments of all shares that are made."""
+        if segments and not await fetch.run(segments):
+            raise NotEnoughShares(len(self._findings.holders(self._version.identity)), self._version.shape.needed)
+        return await self._desk.ctx.compute(remaking.add, keeper.hand_over(segments))
+
+    def _slot_desk(self) -> SlotDesk:
+        desk = self._desk
+        return SlotDesk(desk.ctx, desk.servers, desk.terms().lease_master, self._terms, SlotMemory(desk.ctx))
 
     def _elsewhere(self, denied: Sequence[Filling]) -> list[Filling]:
         """Copies of these shares where there is none."""
@@ -180,26 +210,43 @@ class _Filler:
             if share.version == self._version and share.root
         }
 
-    async def _write(self, fillings: Sequence[Filling], made: Mapping[int, Remade]) -> dict[Filling, str]:
-        """Write shares. Returns what became of each: ``written``, ``present``, or what went wrong."""
-        sites = self._desk.sites()
-        leases = FileLeases(self._desk.terms().lease_master, self._index)
-        signed = self._findings.signed[self._version.identity]
-        errands = []
-        for filling in fillings:
-            server, remade = sites[filling.node], made[filling.number]
-            replaces = None if filling.replaces is None else VersionName(*filling.replaces)
-            share = SlotShareToWrite(filling.number, replaces, remade.chain, remade.blocks)
-            request = WriteSlot(self._index, leases.on(server.lease_seed), signed, (share,))
-            errands.append(Errand(filling, server.address, request))
-        written: dict[Filling, str] = {}
-        patience = self._desk.terms().room.habits.patience
-        async with AskEach[Filling, SlotWritten](self._desk.ctx, errands, timeout=patience) as outcomes:
-            async for filling, outcome in outcomes:
-                written[filling] = _word_for(outcome)
-        return written
+    async def _stage(self, fillings: Sequence[Filling], blocks: Blocks) -> dict[Filling, str]:
+        """Set parts of shares aside on their servers. Returns where that went wrong, and how."""
+        requests = {
+            each: StageSlot(self._index, self._lease_on(each), self._signed(), each.number, blocks[each.number])
+            for each in fillings
+        }
+        outcomes = await self._ask_all(requests)
+        return {each: str(outcome) for each, outcome in outcomes.items() if isinstance(outcome, (Refused, Unanswered))}
 
-    def _outcome(self, written: Mapping[Filling, str], made: Mapping[int, Remade]) -> RepairOutcome:
+    async def _write(
+        self, fillings: Sequence[Filling], chains: Mapping[int, tuple[bytes, ...]], blocks: Blocks
+    ) -> dict[Filling, str]:
+        """Write shares, of which these blocks are the last. Returns what became of each."""
+        requests = {}
+        for each in fillings:
+            replaces = None if each.replaces is None else VersionName(*each.replaces)
+            share = SlotShareToWrite(each.number, replaces, chains[each.number], blocks[each.number])
+            requests[each] = WriteSlot(self._index, self._lease_on(each), self._signed(), (share,))
+        outcomes = await self._ask_all(requests)
+        return {each: _word_for(outcome) for each, outcome in outcomes.items()}
+
+    async def _ask_all(self, requests: Mapping[Filling, Request[T]]) -> dict[Filling, T | Failure]:
+        """Ask the server of each filling; every outcome."""
+        sites = self._desk.sites()
+        errands = [Errand(each, sites[each.node].address, request) for each, request in requests.items()]
+        patience = self._desk.terms().room.habits.patience
+        async with AskEach[Filling, T](self._desk.ctx, errands, timeout=patience) as outcomes:
+            return {filling: outcome async for filling, outcome in outcomes}
+
+    def _lease_on(self, filling: Filling) -> Lease:
+        leases = FileLeases(self._desk.terms().lease_master, self._index)
+        return leases.on(self._desk.sites()[filling.node].lease_seed)
+
+    def _signed(self) -> SignedVersion:
+        return self._findings.signed[self._version.identity]
+
+    def _outcome(self, written: Mapping[Filling, str]) -> RepairOutcome:
         sites, carried = self._desk.sites(), self._version.identity
         done = sorted(
             each
@@ -213,7 +260,7 @@ class _Filler:
             attempted=True,
             made={each.number: each.node for each in done if not _is_mending(each, carried)},
             replaced=tuple((each.node, each.number) for each in done if _is_mending(each, carried)),
-            pushed=sum(len(block.data) for each in done for block in made[each.number].blocks),
+            pushed=len(done) * sum(map(self._version.shape.block_length, range(self._version.shape.segment_count))),
             trouble="; ".join(troubles),
         )
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from tahoe.actors.reading import ProofCache, read_shares
-from tahoe.actors.slotkeeping import WRITTEN, read_slot, slots_held, write_slot
+from tahoe.actors.slotkeeping import WRITTEN, read_slot, slots_held, stage_slot, write_slot
 from tahoe.actors.steward import Steward, Stewardship
 from tahoe.context import Actor, Context, handles
 from tahoe.errors import Refused, TahoeError
@@ -47,7 +47,9 @@ from tahoe.protocol import (
     SharesHeld,
     SharesRead,
     SlotRead,
+    SlotStaged,
     SlotWritten,
+    StageSlot,
     Stored,
     StoreShares,
     UsageOf,
@@ -217,11 +219,19 @@ class StorageServer(Actor):
         lease = await self.steward.owned(sender, request.lease)
         owned = msgspec.structs.replace(request, lease=lease)
         size = sum(len(block.data) for share in request.shares for block in share.blocks)
-        answer = await self.steward.with_room(size, write_slot, self.slots, owned, self.steward.now())
+        answer = await self.steward.with_room(size, write_slot, self.slots, owned, self.steward.now(), sender)
         new = {share.number for share in request.shares if share.replaces is None}
         arrived = (outcome.number for outcome in answer.outcomes if outcome.outcome == WRITTEN)
         self._arrived.extend((request.storage_index, number) for number in arrived if number in new)
         return answer
+
+    @handles(StageSlot)
+    async def stage_slot(self, sender: NodeId, request: StageSlot) -> SlotStaged:
+        """Parts of a share to come."""
+        lease = await self.steward.owned(sender, request.lease)
+        owned = msgspec.structs.replace(request, lease=lease)
+        size = sum(len(block.data) for block in request.blocks)
+        return await self.steward.with_room(size, stage_slot, self.slots, owned, self.steward.now(), sender)
 
     # --- leases and advice ----------------------------------------------------------------------------------
 

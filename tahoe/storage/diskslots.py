@@ -5,7 +5,7 @@
     slots/XX/SI/n           a share (slotfile.py); SI is base32, XX its first two letters
     slots/XX/SI/n.trash.t   one that went to the trash at the server's time t
     slots/log               what is decided and may not be in the files yet (redo.py)
-    slots/incoming/SI.n.s   a large file that is going to be a share
+    slots/incoming/SI.n.s   a large file that is going to be a share, or what is set aside of one (slotparts.py)
 
 Whatever is done to shares goes through the log, which makes it whole and durable for one sync: a change in place,
 bytes in proportion to what differs; a new share, without its directories being synced; the end of one. (Measured on
@@ -50,6 +50,7 @@ from tahoe.storage.room import Room
 from tahoe.storage.slotcheck import check_slot_share
 from tahoe.storage.slotfile import SlotContainer, parse_record
 from tahoe.storage.slotleases import Leases, count_of, ends_of, facts_of, granted, with_lease, without_lease
+from tahoe.storage.slotparts import PartsShelf
 from tahoe.storage.slots import SlotChange, SlotHead, SlotRecord
 from tahoe.storage.slottree import apply
 from tahoe.storage.store import LeaseFacts, StoreOptions, Verdict, check_names, check_secrets, no_such_share
@@ -108,8 +109,8 @@ class _Step(NamedTuple):
 
     @property
     def is_large(self) -> bool:
-        """Whether it would burden the log."""
-        return not self.in_place and self.after.end > _PIECE
+        """Whether it would burden the log, which keeps what is written until it is in the files."""
+        return (self.change.whole or not self.in_place) and self.after.end > _PIECE
 
     @property
     def growth(self) -> int:
@@ -145,6 +146,7 @@ class DiskSlotStore:
         self._locks = [RLock() for _ in range(_LOCKS)]
         self._log = RedoLog(filesystem, self._folders, LOG)
         self._memory = _Memory(most_nodes)
+        self.parts = PartsShelf(filesystem, INCOMING, room)
         self._serial = count()
         self._unsettled: set[str] = set()  # directories with names that may not be durable, and are in no log
 

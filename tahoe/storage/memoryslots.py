@@ -17,11 +17,13 @@ from tahoe.codec.container import Lease as LeaseRecord
 from tahoe.codec.slot import SparseTree
 from tahoe.protocol import Lease
 from tahoe.storage.books import owner_of
+from tahoe.storage.filesystem import VolatileFileSystem
 from tahoe.storage.leaseindex import SLOT, Entry, ShareName
 from tahoe.storage.room import Room
 from tahoe.storage.slotcheck import check_slot_share
 from tahoe.storage.slotfile import SlotContainer
 from tahoe.storage.slotleases import Leases, count_of, ends_of, facts_of, granted, with_lease, without_lease
+from tahoe.storage.slotparts import PartsShelf
 from tahoe.storage.slots import SlotChange, SlotHead, SlotRecord
 from tahoe.storage.slottree import apply
 from tahoe.storage.store import (
@@ -67,6 +69,7 @@ class MemorySlotStore:
         self._slots: dict[bytes, dict[int, _Share]] = {}
         self._trash: dict[bytes, dict[int, _Share]] = {}
         self._lock = RLock()
+        self.parts = PartsShelf(VolatileFileSystem(), "", room)
 
     # --- reading ----------------------------------------------------------------------------------------
 

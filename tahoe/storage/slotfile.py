@@ -73,8 +73,8 @@ class SlotContainer:
 
     def span(self, segment: int) -> tuple[int, int]:
         """Offset and length of a segment's record."""
-        shape = self.head.version.shape
-        return self.data_offset + segment * _stride(shape), RECORD_HEAD + shape.block_length(segment)
+        offset, length = record_span(self.head.version.shape, segment)
+        return self.data_offset + offset, length
 
     def is_laid_out_as(self, other: SlotContainer) -> bool:
         """Whether a whole record of either stands in the same place in both."""
@@ -136,6 +136,11 @@ def records_size(shape: SlotShape) -> int:
         return 0
     last = shape.segment_count - 1
     return last * _stride(shape) + RECORD_HEAD + shape.block_length(last)
+
+
+def record_span(shape: SlotShape, segment: int) -> tuple[int, int]:
+    """Offset behind record 0, and length, of a segment's record."""
+    return segment * _stride(shape), RECORD_HEAD + shape.block_length(segment)
 
 
 def parse_record(data: bytes) -> SlotRecord:

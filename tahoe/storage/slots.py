@@ -31,11 +31,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tahoe.codec.slot import Place, SlotProof, SlotVersion, SparseTree, climb, path_places
 from tahoe.protocol import Lease
 from tahoe.storage.store import LeaseFacts, Verdict
+
+if TYPE_CHECKING:
+    from tahoe.storage.slotparts import PartsShelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,10 @@ class SlotChange:
 
 class SlotStore(Protocol):
     """The interface every store of slots implements; ``tests/storage`` has one conformance suite for all."""
+
+    @property
+    def parts(self) -> PartsShelf:
+        """Parts of shares that are larger than a message."""
 
     def lock(self, storage_index: bytes) -> AbstractContextManager[object]:
         """The lock of one slot (and of some others); free to be taken again by who has it."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from tahoe.actors import slotrepairing
 from tahoe.actors.keeping import KeepingDesk, KeepingTerms
 from tahoe.actors.slotchecking import check_slot, verify_slot
 from tahoe.actors.slotrepairing import mend_slot
+from tahoe.actors.slotterms import SlotTerms
 from tahoe.actors.terms import Limits
-from tahoe.errors import NotEnoughShares
-from tahoe.protocol import ReadSlot, WriteSlot
+from tahoe.errors import NotEnoughShares, Refused
+from tahoe.protocol import ReadSlot, StageSlot, WriteSlot
 from tests.actors.rig import MASTER, content
-from tests.actors.slotrig import SlotRig
+from tests.actors.slotrig import TERMS, SlotRig
 
 SIZES = pytest.mark.parametrize("size", [0, 1, 300, 5000])
 
@@ -22,8 +24,8 @@ def rig():
     return SlotRig(servers=12)
 
 
-def desk(rig):
-    terms = KeepingTerms(MASTER, Limits(), question=3.0, straggler=1.0)
+def desk(rig, limits=Limits()):  # noqa: B008  # immutable
+    terms = KeepingTerms(MASTER, limits, question=3.0, straggler=1.0)
     return KeepingDesk(rig.ctx, lambda: rig.roster, lambda: terms)
 
 
@@ -41,9 +43,9 @@ def verify(rig, capability):
     return rig.run(verify_slot(desk(rig), capability.verifier(), rig.roster))
 
 
-def mend(rig, capability, findings=None):
+def mend(rig, capability, findings=None, limits=Limits()):  # noqa: B008  # immutable
     findings = findings or check(rig, capability)
-    return rig.run(mend_slot(desk(rig), capability.verifier(), findings))
+    return rig.run(mend_slot(desk(rig, limits), capability.verifier(), findings))
 
 
 def whole(store, index, number):
@@ -264,3 +266,91 @@ def test_with_too_few_shares_nothing_is_written(rig):
     assert not mended.successful
     assert str(NotEnoughShares(2, 3)) in mended.outcome.trouble
     assert sum(machine.count(WriteSlot) for machine in rig.servers) == 10
+
+
+# --- shares larger than messages --------------------------------------------------------------------------------
+
+SMALL_MESSAGES = Limits(message=16 * 1024)
+
+
+@pytest.fixture
+def large(rig):
+    """A slot whose shares of 34 kB fit no small message, in blocks of 1 kB."""
+    rig.terms = SlotTerms(3, 10, segment_size=3000, patience=TERMS.patience)
+    return create(rig, 100_000)
+
+
+def nothing_is_aside(rig):
+    return not any(store.slots.parts.names() for store in rig.stores)
+
+
+def test_shares_larger_than_messages_come_back_byte_for_byte(rig, large):
+    before = shares(rig, large)
+    lost = homes(rig, large, 0, 4, 9)
+    lose(rig, *lost)
+    for machine in rig.servers:
+        machine.heard.clear()
+    assert mend(rig, large, limits=SMALL_MESSAGES).successful
+    assert shares(rig, large) == before
+    assert all(machine.count(StageSlot) > 10 and machine.count(WriteSlot) == 1 for machine in lost)
+    heaviest = max(len(msgspec.msgpack.encode(message)) for machine in rig.servers for message in machine.heard)
+    assert heaviest <= SMALL_MESSAGES.message
+    assert nothing_is_aside(rig)
+
+
+def test_a_home_that_slept_through_a_change_of_a_large_slot_is_brought_up(rig, large):
+    sleeper = rig.home(large, 5)
+    sleeper.down = True
+    rig.do(rig.slots[0].update(large, 50_000, b"changed"))
+    rig.wait(60.0)
+    sleeper.down = False
+    assert mend(rig, large, limits=SMALL_MESSAGES).successful
+    assert len(set(rig.carried(large))) == 1
+    assert rig.do(rig.slots[1].read(large)).data == content(100_000)[:50_000] + b"changed" + content(100_000)[50_007:]
+
+
+def test_a_repairer_holds_few_blocks_at_a_time(rig, large, monkeypatch):
+    most = 0
+    take = slotrepairing._Keeper.take
+
+    async def taken(keeper, server, outcome):
+        nonlocal most
+        await take(keeper, server, outcome)
+        most = max(most, sum(map(len, keeper.blocks.values())))
+
+    monkeypatch.setattr(slotrepairing._Keeper, "take", taken)
+    lose(rig, rig.home(large, 7))
+    assert mend(rig, large, limits=SMALL_MESSAGES).successful
+    assert 0 < most <= 3 * 4
+
+
+def test_a_server_that_starts_again_meanwhile_has_its_share_the_next_time(rig, large):
+    forgetful = rig.home(large, 2)
+    lose(rig, forgetful)
+
+    def bend(message, answer):
+        if isinstance(message, StageSlot) and forgetful.count(StageSlot) == 3:
+            lose(rig, forgetful)
+        return answer
+
+    forgetful.bend = bend
+    mended = mend(rig, large, limits=SMALL_MESSAGES)
+    assert not mended.successful
+    assert "lacks segments" in mended.outcome.trouble
+    forgetful.bend = None
+    assert mend(rig, large, limits=SMALL_MESSAGES).successful
+    assert nothing_is_aside(rig)
+
+
+def test_a_server_that_fails_in_the_middle_costs_only_its_own_share(rig, large):
+    two = homes(rig, large, 1, 6)
+    lose(rig, *two)
+
+    def bend(message, answer):
+        return Refused("bad-request", "not today") if isinstance(message, StageSlot) else answer
+
+    two[0].bend = bend
+    mended = mend(rig, large, limits=SMALL_MESSAGES)
+    assert list(mended.outcome.made) == [6]
+    assert "not today" in mended.outcome.trouble
+    assert two[0].count(StageSlot) == 1
