@@ -146,7 +146,8 @@ def _care(health: Mapping[str, Any]) -> str:
     ages = [root["verified-age"] for root in roots]
     if None in ages:
         return f"{objects} looked after; not all of them seen alive yet."
-    return f"{objects} looked after; all of them seen alive within the last {words.span(max(60.0, *ages))}."
+    within = words.span(max(60.0, *ages)).removeprefix("1 ")
+    return f"{objects} looked after; all of them seen alive within the last {within}."
 
 
 def _old_news(health: Mapping[str, Any]) -> Iterator[str]:

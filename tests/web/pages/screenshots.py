@@ -7,6 +7,7 @@ import math
 import shutil
 import struct
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ SHOTS = (
     ("page-welcome-dark", "/", "dark", {"width": 1180, "height": 1060}),
     ("page-folder", "/drive/private/Lake%202026", "light", DESKTOP),
     ("page-file", "/drive/private/Lake%202026/morning.png?about&shares", "light", {"width": 1180, "height": 1420}),
+    ("page-health", "/health", "light", {"width": 1180, "height": 1060}),
     ("page-provisioning", "/provisioning", "dark", {"width": 1180, "height": 1900}),
     ("page-phone", "/drive/private/Lake%202026", "light", PHONE),
 )
@@ -81,6 +83,9 @@ def grid_with_files() -> Iterator[Gateway]:
             files |= {"Films/crossing.mp4": bytes(range(256)) * 60_000, "Older/2025.txt": LETTER}
             for name, content in files.items():
                 gateway.request("PUT", f"{folder}/{name.replace(' ', '%20')}", content).read()
+            gateway.request("POST", "/care?t=start-round").read()
+            while json.loads(gateway.request("GET", "/jobs").read())["jobs"][0]["state"] == "running":
+                time.sleep(0.1)
             yield gateway
     finally:
         shutil.rmtree(root, ignore_errors=True)
