@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tahoe.actors.servers import Server
@@ -37,18 +37,27 @@ def plan_fillings(version: SlotVersion, findings: SlotFindings, servers: Sequenc
     is_certain = choice is not None and choice.version == version
     fillings: list[Filling] = []
     if is_certain:
-        for place in positions_of(version):
-            server = by_home.get(place.home)
-            if server is not None:
-                fillings.extend(_filling_of(version, findings, server, place.number))
+        places = [(by_home[place.home], place.number) for place in positions_of(version) if place.home in by_home]
+        for server, number in [*places, *_kept_elsewhere(findings, by_home.values(), places)]:
+            fillings.extend(_filling_of(version, findings, server, number))
     filled = [each.number for each in fillings]
     covered = dict.fromkeys([*findings.holders(version.identity), *filled, *findings.presumed])
     takers = [server for server in by_home.values() if not server.leaving]
     return [*fillings, *copies(version, findings, takers, covered)]
 
 
+def _kept_elsewhere(
+    findings: SlotFindings, servers: Iterable[Server], places: Collection[tuple[Server, int]]
+) -> Iterator[tuple[Server, int]]:
+    """Copies that are in no position: left behind by a repair, and of an older version by now."""
+    by_node = {server.node: server for server in servers}
+    for node, number in findings.shares:
+        if node in by_node and (by_node[node], number) not in places:
+            yield by_node[node], number
+
+
 def _filling_of(version: SlotVersion, findings: SlotFindings, server: Server, number: int) -> Iterable[Filling]:
-    """What a home lacks."""
+    """What a server lacks that is to have this share."""
     share = findings.shares.get((server.node, number))
     if share is None:
         return (Filling(server.node, number, None),)

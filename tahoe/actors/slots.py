@@ -152,8 +152,13 @@ class Slots:
         raise NotEnoughServers(verdict.taken if verdict else 0, shape.quorum, "; ".join(reasons))
 
     def _homes(self, storage_index: bytes, total: int, refused: Mapping[bytes, None]) -> tuple[bytes, ...]:
-        """The first servers of the slot's order, over again where they are fewer than shares."""
-        order = [server.permutation_seed for server in self._desk.order(storage_index)]
+        """The first servers of the slot's order, over again where they are fewer than shares.
+
+        Those of whom nobody knows whether they are there are homes only where there are no others.
+        """
+        ranked = self._desk.order(storage_index)
+        known = [server for server in ranked if self._ctx.presence(server.node) is not None]
+        order = [server.permutation_seed for server in known or ranked]
         order = [home for home in order if home not in refused]
         return tuple(order[number % len(order)] for number in range(total)) if order else ()
 

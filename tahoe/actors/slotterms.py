@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from tahoe.actors.servers import Server
 from tahoe.actors.slotmemory import SlotMemory
@@ -14,6 +15,10 @@ from tahoe.protocol import DEFAULT_MESSAGE_BYTES, ROOM_FOR_FACTS
 
 FILE_SEGMENT: int = 32 * 1024
 """Default segment of mutable files. Smaller ones make small changes cheap, larger ones large reads."""
+
+
+STANDING: Final = {True: 0, None: 1, False: 2}
+"""Where servers stand in an order, by what the network tells of them."""
 
 
 def tearproof(needed: int, total: int) -> int:
@@ -111,9 +116,9 @@ class SlotDesk:
         return {server.permutation_seed: server for server in self.servers()}
 
     def order(self, storage_index: bytes) -> list[Server]:
-        """The servers in this slot's order, those that are said to be gone behind the others."""
+        """The servers in this slot's order: those that are there, those of whom nobody knows, those said to be gone."""
         ranked = permuted(self.servers(), storage_index)
-        return sorted(ranked, key=self.is_gone)
+        return sorted(ranked, key=lambda server: STANDING[self.ctx.presence(server.node)])
 
     def is_gone(self, server: Server) -> bool:
         """Whether the network says that the server is not connected."""

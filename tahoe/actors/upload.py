@@ -307,16 +307,25 @@ class _Upload:
         return placing
 
     def _shortlist(self, storage_index: bytes) -> list[Server]:
-        """The servers to deal with. Most of a large grid never comes into question, so presence is asked for late."""
+        """The servers to deal with. Most of a large grid never comes into question, so presence is asked for late.
+
+        Who is there comes before those of whom nobody knows, or a flood of made-up servers would leave no room for them.
+        """
         choose, total = self._order.policy.shortlist, self._order.encoding.total
         chosen = choose(self._servers, storage_index, total)
-        if any(self._is_no_home(site) for site in chosen):
-            chosen = choose([site for site in self._servers if not self._is_no_home(site)], storage_index, total)
-        return chosen
+        if all(self._is_home(site) for site in chosen):
+            return chosen
+        there = choose([site for site in self._servers if self._is_home(site)], storage_index, total)
+        unknown = choose([site for site in self._servers if self._may_be_home(site)], storage_index, total)
+        return [*there, *unknown[: max(0, len(chosen) - len(there))]]
 
-    def _is_no_home(self, site: Server) -> bool:
-        """Whether it is gone, or about to leave."""
-        return site.leaving or self._ctx.presence(site.node) is False
+    def _is_home(self, site: Server) -> bool:
+        """Whether it is there, and is going to stay."""
+        return not site.leaving and self._ctx.presence(site.node) is True
+
+    def _may_be_home(self, site: Server) -> bool:
+        """Whether nobody knows."""
+        return not site.leaving and self._ctx.presence(site.node) is None
 
     def _offers(self, placement: Placement) -> dict[NodeId, tuple[int, ...]]:
         """What to offer to whom, as long as it can make the file happy."""

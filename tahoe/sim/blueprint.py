@@ -13,6 +13,7 @@ from tahoe.actors.caretaker import Caretaker, CareTerms
 from tahoe.actors.client import Client, ClientTerms
 from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
+from tahoe.actors.slotterms import SlotTerms
 from tahoe.actors.steward import Stewardship
 from tahoe.actors.storage import StorageServer, Upkeep
 from tahoe.actors.terms import Limits, Patience
@@ -31,6 +32,7 @@ from tahoe.sim.network import Terms
 from tahoe.sim.node import Contexts, Profile, Recipe
 from tahoe.sim.wire import Access
 from tahoe.sim.world import World
+from tahoe.storage.store import DEFAULT_OPTIONS
 
 Fidelity = Literal["wire", "message", "phantom"]
 """wire: sealed bytes. message: typed objects with their true sizes. phantom: contents are sizes, too."""
@@ -65,6 +67,7 @@ class GridOptions:
         limits: of clients' uploads; ``segment`` is the largest segment.
         patience: of clients' uploads.
         policy: by which clients place shares.
+        slots: what clients' new slots are like; None: as the grid's files.
         platter: what the disk of a storage server keeps its bytes on.
         upkeep: when servers sweep and scrub.
         collection: when servers let go what nobody leases.
@@ -72,6 +75,7 @@ class GridOptions:
         location: of each node, by nickname.
         care: how the caretakers of clients go about it; None: clients have none.
         collect_every: seconds between two looks of a server at what nobody leases.
+        lease_seconds: how long a lease lasts; what the disks are made with (``platter``) must say the same.
         traced: keep a trace and its hash.
         ties: events of the same moment happen in an order drawn from the seed.
     """
@@ -88,6 +92,7 @@ class GridOptions:
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     policy: PlacementPolicy = SPREAD
+    slots: SlotTerms | None = None
     platter: Callable[[], Platter] = MemoryPlatter
     upkeep: Upkeep = field(default_factory=Upkeep)
     collection: CollectionTerms = field(default_factory=CollectionTerms)
@@ -95,6 +100,7 @@ class GridOptions:
     location: Callable[[str], str] = nowhere
     care: CareTerms | None = None
     collect_every: float = 3600.0
+    lease_seconds: int = DEFAULT_OPTIONS.lease_seconds
     traced: bool = False
     ties: bool = False
 
@@ -134,7 +140,9 @@ class Blueprint:
         def server(contexts: Contexts) -> list[Actor]:
             shares, slots = disks[name].mount()
             options = self.options
-            stewardship = Stewardship(self.key.public_key, options.collection, collect_every=options.collect_every)
+            stewardship = Stewardship(
+                self.key.public_key, options.collection, options.lease_seconds, options.collect_every
+            )
             ctx = contexts(STORAGE)
             return [self._member(contexts), StorageServer(ctx, shares, slots, self.options.upkeep, stewardship)]
 
@@ -159,7 +167,8 @@ class Blueprint:
 
     def _client_terms(self, name: str) -> ClientTerms:
         lease_master = sha256(b"lease master" + self.profiles[name].identity.seed).digest()
-        return ClientTerms(lease_master, self.options.limits, self.options.patience, self.options.policy)
+        options = self.options
+        return ClientTerms(lease_master, options.limits, options.patience, options.policy, slots=options.slots)
 
 
 def kind_of(name: str) -> str:

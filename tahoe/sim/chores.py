@@ -1,15 +1,16 @@
 """What clients do in a run of the swarm, as data: drawn before the world begins, saved and cut down apart from it.
 
-Three kinds of work. *Files* are stored and read back. There are three *slots*, each used in a way of its own: one is
+Four kinds of work. *Files* are stored and read back. There are three *slots*, each used in a way of its own: one is
 overwritten, one gets lines appended by a function of its contents, one is changed at offsets. And there is one *tree* of
-directories, in which few names are fought over.
+directories, in which few names are fought over. And there is *keeping*: whatever is there is checked, verified, repaired and leased, and
+backups are made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -115,15 +116,33 @@ class WalkTree(Chore, frozen=True, tag="walk"):
     """Visit everything from the root down."""
 
 
+KeepKind: TypeAlias = Literal["check", "verify", "repair", "lease"]
+
+
+class Keep(Chore, frozen=True, tag="keep"):
+    """Look after something that is there by then: ``place`` counts files, slots and directories, round and round."""
+
+    what: KeepKind
+    place: int
+
+
+class Backup(Chore, frozen=True, tag="backup"):
+    """Store some files and an immutable directory of them, link that in the root, and read it all back."""
+
+    files: int
+    name: str
+
+
+KeepingChore: TypeAlias = Keep | Backup
 TreeChore: TypeAlias = Link | Unlink | Rename | Move | Mkdir | List | WalkTree
 SlotChore: TypeAlias = Overwrite | Append | Patch | ReadSlots
-AnyChore: TypeAlias = StoreFile | SlotChore | TreeChore
+AnyChore: TypeAlias = StoreFile | SlotChore | TreeChore | KeepingChore
 Chores: TypeAlias = tuple[AnyChore, ...]
 
 
 def draw_chores(rng: Random, clients: int, segment: int) -> Chores:
     """The work of a seed: some kinds of it, not always all."""
-    kinds = [kind for kind in ("files", "slots", "tree") if rng.random() < 0.6] or ["files", "tree"]
+    kinds = [kind for kind in ("files", "slots", "tree", "keeping") if rng.random() < 0.5] or ["files", "tree"]
     draw = _Draw(rng, clients, segment)
     chores: list[AnyChore] = []
     if "files" in kinds:
@@ -132,6 +151,8 @@ def draw_chores(rng: Random, clients: int, segment: int) -> Chores:
         chores += [draw.slot_chore() for _ in range(rng.randint(4, 16))]
     if "tree" in kinds:
         chores += [draw.tree_chore() for _ in range(rng.randint(6, 24))]
+    if "keeping" in kinds:
+        chores += [draw.keeping_chore() for _ in range(rng.randint(2, 8))]
     return tuple(sorted(chores, key=lambda chore: chore.at))
 
 
@@ -170,6 +191,12 @@ class _Draw:
             case "patch":
                 return Patch(*self._facts(), rng.randrange(REGIONS))
         return ReadSlots(*self._facts())
+
+    def keeping_chore(self) -> KeepingChore:
+        rng = self._rng
+        if rng.random() < 0.3:
+            return Backup(*self._facts(), rng.randint(0, 3), rng.choice(NAMES))
+        return Keep(*self._facts(), rng.choice(get_args(KeepKind)), rng.randrange(12))
 
     def tree_chore(self) -> TreeChore:
         rng = self._rng

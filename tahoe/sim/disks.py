@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import NamedTuple, Protocol, cast
 
 from tahoe.protocol import ShareFacts
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.faulty import FaultyStore, Schedule
-from tahoe.storage.filesystem import VolatileFileSystem
+from tahoe.storage.filesystem import SECTOR, VolatileFileSystem
+from tahoe.storage.layout import SHARES
 from tahoe.storage.memory import MemoryStore
 from tahoe.storage.slots import SlotStore
-from tahoe.storage.store import ShareStore
+from tahoe.storage.store import DEFAULT_OPTIONS, ShareStore, StoreOptions
 
 
 class Stores(NamedTuple):
@@ -45,12 +47,15 @@ class Platter(Protocol):
     def rot_slot(self, chance: Random) -> None:
         """Flip a bit in the container of a slot, if there is any."""
 
+    def misdirect(self, chance: Random) -> None:
+        """Let sectors of one container lie in another, where a write went astray."""
+
 
 class MemoryPlatter:
     """A disk that keeps everything it was given, whatever happens. Quick, and holds phantoms."""
 
-    def __init__(self) -> None:
-        self._store = MemoryStore()
+    def __init__(self, options: StoreOptions = DEFAULT_OPTIONS) -> None:
+        self._store = MemoryStore(options)
 
     def open(self) -> Stores:
         """The one store there is."""
@@ -71,16 +76,20 @@ class MemoryPlatter:
     def rot_slot(self, chance: Random) -> None:
         """Memory does not rot."""
 
+    def misdirect(self, chance: Random) -> None:
+        """Nor does it mistake one place for another."""
+
 
 class VolatilePlatter:
     """The real store's files on the file system that keeps only what was synced."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: StoreOptions = DEFAULT_OPTIONS) -> None:
         self._filesystem = VolatileFileSystem()
+        self._options = options
 
     def open(self) -> Stores:
         """The real store, which recovers from however its last run ended."""
-        store = DiskStore(self._filesystem).open()
+        store = DiskStore(self._filesystem, self._options).open()
         return Stores(store, store.slots)
 
     def kill(self) -> None:
@@ -101,13 +110,37 @@ class VolatilePlatter:
         self._filesystem.trouble = lambda _call, _verb: None
 
     def rot_slot(self, chance: Random) -> None:
-        """Flip a bit somewhere in a container; rot asks no file system whether it is well."""
+        """Flip a bit somewhere in a container."""
+        with self._unasked():
+            found = sorted(_containers(self._filesystem, SLOT_FOLDER))
+            if found:
+                self._flip(chance.choice(found), chance)
+
+    def misdirect(self, chance: Random) -> None:
+        """Write sectors of a container where those of another one belong."""
+        with self._unasked():
+            found = sorted(path for folder in (SHARES, SLOT_FOLDER) for path in _containers(self._filesystem, folder))
+            if len(found) > 1:
+                source, target = chance.sample(found, 2)
+                self._stray(source, target, chance)
+
+    @contextmanager
+    def _unasked(self) -> Iterator[None]:
+        """What happens to a disk by itself asks no file system whether it is well."""
         trouble = self._filesystem.trouble
         self.mend()
-        found = sorted(_containers(self._filesystem))
-        if found:
-            self._flip(chance.choice(found), chance)
+        yield
         self._filesystem.trouble = trouble
+
+    def _stray(self, source: str, target: str, chance: Random) -> None:
+        sectors = range(0, max(1, self._filesystem.size(target)), SECTOR)
+        place = chance.choice(sectors)
+        room = self._filesystem.size(target) - place
+        data = self._filesystem.open(source).read(place, min(room, SECTOR * chance.randint(1, 4)))
+        if data:
+            file = self._filesystem.edit(target)
+            file.write(place, data)
+            file.sync()
 
     def _flip(self, path: str, chance: Random) -> None:
         file = self._filesystem.edit(path)
@@ -120,11 +153,11 @@ class VolatilePlatter:
 SLOT_FOLDER = "slots"
 
 
-def _containers(filesystem: VolatileFileSystem) -> Iterator[str]:
-    """Containers of slots: ``slots/XX/INDEX/n``."""
-    for prefix in _names_in(filesystem, SLOT_FOLDER):
-        for index in _names_in(filesystem, f"{SLOT_FOLDER}/{prefix}"):
-            folder = f"{SLOT_FOLDER}/{prefix}/{index}"
+def _containers(filesystem: VolatileFileSystem, root: str) -> Iterator[str]:
+    """Containers below a folder of shares or slots: ``slots/XX/INDEX/n``."""
+    for prefix in _names_in(filesystem, root):
+        for index in _names_in(filesystem, f"{root}/{prefix}"):
+            folder = f"{root}/{prefix}/{index}"
             yield from (f"{folder}/{name}" for name in _names_in(filesystem, folder) if name.isdigit())
 
 

@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from tahoe.sim.lies import LieKind
+from tahoe.sim.rumours import RumourKind
 from tahoe.sim.wire import Trouble
 from tahoe.storage.faulty import Schedule as StoreFaults
 
@@ -58,6 +59,12 @@ class Victim(Protocol):
 
     def rot_slot(self, node: str, chance: int) -> None:
         """Flip a bit of a slot on a server's disk."""
+
+    def misdirect(self, node: str, chance: int) -> None:
+        """Let a write on a server's disk hit another place than it was meant for."""
+
+    def rumour(self, node: str, kind: RumourKind, chance: int) -> None:
+        """Let a node tell all others something about who is in the grid."""
 
 
 class Fault(msgspec.Struct, frozen=True, tag_field="kind"):
@@ -214,6 +221,29 @@ class SlotRot(Fault, frozen=True, tag="slot-rot"):
         grid.rot_slot(self.node, self.chance)
 
 
+class MisdirectedWrite(Fault, frozen=True, tag="misdirected-write"):
+    """Sectors of one share or slot lie in the place of another's; ``chance`` says which. Disks in memory don't do that."""
+
+    node: str
+    chance: int
+
+    def strike(self, grid: Victim) -> None:
+        """Write astray."""
+        grid.misdirect(self.node, self.chance)
+
+
+class Rumour(Fault, frozen=True, tag="rumour"):
+    """A node tells all others something about who is in the grid (``sim/rumours.py``)."""
+
+    node: str
+    rumour: RumourKind
+    chance: int
+
+    def strike(self, grid: Victim) -> None:
+        """Tell it."""
+        grid.rumour(self.node, self.rumour, self.chance)
+
+
 AnyFault: TypeAlias = (
     Crash
     | Restart
@@ -227,6 +257,8 @@ AnyFault: TypeAlias = (
     | Byzantine
     | FileSystemFault
     | SlotRot
+    | MisdirectedWrite
+    | Rumour
 )
 
 

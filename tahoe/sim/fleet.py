@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
-from tahoe.protocol import STORAGE, Address
+from tahoe.protocol import MEMBER, STORAGE, Address
 from tahoe.sim.disks import Disk, Platter
 from tahoe.sim.lies import Liar, LieKind
 from tahoe.sim.network import Network
 from tahoe.sim.node import Node
+from tahoe.sim.rumours import RumourKind, rumour
 from tahoe.sim.wire import Trouble
 from tahoe.sim.world import World
 from tahoe.storage.faulty import Schedule as StoreFaults
@@ -26,6 +27,7 @@ class Fleet:
         nodes: by nickname.
         disks: of the storage servers, by nickname.
         platter: makes what an empty disk keeps its bytes on.
+        announced: what nodes said of themselves when they were first noted, by nickname.
     """
 
     world: World
@@ -33,6 +35,7 @@ class Fleet:
     nodes: dict[str, Node]
     disks: dict[str, Disk]
     platter: Callable[[], Platter]
+    announced: dict[str, bytes] = field(default_factory=dict)
 
     def record(self, kind: str, *facts: object) -> None:
         """Note in the trace that something happened."""
@@ -134,6 +137,29 @@ class Fleet:
         """Flip a bit of a slot on a server's disk."""
         self.record("rot", node, chance)
         self.disks[node].platter.rot_slot(Random(f"rot {chance}"))
+
+    def misdirect(self, node: str, chance: int) -> None:
+        """Let a write on a server's disk hit another place than it was meant for."""
+        self.record("misdirected", node, chance)
+        self.disks[node].platter.misdirect(Random(f"misdirected {chance}"))
+
+    def rumour(self, node: str, kind: RumourKind, chance: int) -> None:
+        """Let a node that is up tell all others something about who is in the grid."""
+        teller = self.nodes[node].incarnation
+        self.note_announcements()
+        if teller is None:
+            return
+        self.record("rumour", node, kind)
+        news = rumour(kind, tuple(self.announced.values()), Random(f"rumour {chance}"))
+        for other in self.nodes.values():
+            if other.name != teller.name:
+                teller.tell(Address(other.name, MEMBER), news)
+
+    def note_announcements(self) -> None:
+        """Keep what nodes say of themselves now, where nothing older was kept."""
+        for name, node in self.nodes.items():
+            if node.incarnation is not None and name not in self.announced:
+                self.announced[name] = node.incarnation.announcement()
 
     def _ids(self, nicknames: Iterable[str]) -> list[str]:
         return [self.nodes[nickname].name for nickname in nicknames]

@@ -306,6 +306,8 @@ class Network:
     def way(self, sender: Port, to: NodeId) -> Way:
         """The way to a node, found when it is first needed."""
         port = self._port(to)
+        if to not in self.graph:  # there is no such node: the broker has nobody to hand it to
+            return sender.ways.setdefault(to, Way(sender, port, (), ()))
         wires, brokers = self._route(sender.name, to)
         way = sender.ways[to] = Way(sender, port, wires, brokers)
         if self._cuts or self._down:

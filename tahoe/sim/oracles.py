@@ -6,7 +6,7 @@ raises ``Violation``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
@@ -15,18 +15,21 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tahoe.actors.client import Client
+from tahoe.actors.membership import Membership
 from tahoe.codec.capability import ImmutableRead
 from tahoe.codec.hashing import Tag, tagged_hash
 from tahoe.codec.slot import SlotProof, slot_storage_index
 from tahoe.errors import CorruptShare, Refused, StorageFailed
-from tahoe.protocol import CLIENT, NodeId
+from tahoe.protocol import CLIENT, MEMBER, Announcement, NodeId
 from tahoe.session.envelope import HEADER_BYTES
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.history import Undecided
+from tahoe.sim.keepwork import Made
 from tahoe.sim.network import Network, Way
 from tahoe.sim.node import Node
+from tahoe.sim.violation import Violation
 from tahoe.sim.weight import Weight, weigh
-from tahoe.sim.workshop import Acknowledged, Violation, Workshop
+from tahoe.sim.workshop import Acknowledged, Workshop
 from tahoe.storage.slots import SlotStore
 
 MOST_STORIES = 4
@@ -175,6 +178,44 @@ def check_kept(grid: SimGrid, files: Iterable[Acknowledged], spoiled: Iterable[s
                 raise Violation(f"share {share} of an acknowledged file is gone from {name}")
 
 
+def check_made(grid: SimGrid, made: Iterable[Made], spoiled: Iterable[str]) -> None:
+    """Each share that a repairer was told to be kept is still there, unless its very disk was spoiled.
+
+    Raises:
+        Violation: one is gone.
+    """
+    nicknames = {node.name: name for name, node in grid.fleet.nodes.items()}
+    spoiled = tuple(spoiled)
+    for each in made:
+        name = nicknames[each.home]
+        if name not in spoiled and each.number not in grid.fleet.disks[name].honest(each.target.storage_index):
+            raise Violation(f"share {each.number} that was made by a repair is gone from {name}")
+
+
+def check_rosters(grid: SimGrid) -> None:
+    """Everybody believes of every node of the grid what it says of itself now, whatever was told meanwhile.
+
+    Raises:
+        Violation: somebody believes something else.
+    """
+    for node in grid.fleet.nodes.values():
+        member = node.running.actors.get(MEMBER)
+        if isinstance(member, Membership):
+            _check_roster(grid, node, {each.node: each for each in member.announcements()})
+
+
+def _check_roster(grid: SimGrid, node: Node, believed: Mapping[NodeId, Announcement]) -> None:
+    for other in grid.fleet.nodes.values():
+        found = believed.get(other.name)
+        if found is None or found.node == node.name:
+            continue
+        profile = other.profile
+        if (found.nickname, found.exchange_key) != (profile.nickname, profile.identity.exchange_public):
+            raise Violation(f"{node.profile.nickname} believes what {profile.nickname} never said of itself")
+        if found.epoch != other.epoch:
+            raise Violation(f"{node.profile.nickname} believes what {profile.nickname} said in another life")
+
+
 def check_quiet(grid: SimGrid) -> None:
     """Nothing of what the nodes did is left in them.
 
@@ -182,7 +223,9 @@ def check_quiet(grid: SimGrid) -> None:
         Violation: something is.
     """
     for node in grid.fleet.nodes.values():
-        _check_node(node, len(grid.fleet.nodes))
+        member = node.running.actors.get(MEMBER)
+        known = len(member.announcements()) if isinstance(member, Membership) else 0
+        _check_node(node, max(len(grid.fleet.nodes), known))
 
 
 def _check_node(node: Node, nodes: int) -> None:

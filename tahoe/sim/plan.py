@@ -15,9 +15,10 @@ import msgspec
 
 from tahoe.protocol import Encoding
 from tahoe.sim.chores import Chores, draw_chores
-from tahoe.sim.faults import Byzantine, DiskFault, Restart, Schedule, SlotRot
+from tahoe.sim.faults import Byzantine, DiskFault, MisdirectedWrite, Restart, Schedule, SlotRot
 from tahoe.sim.laws import Law, LogNormal, Uniform
 from tahoe.sim.lies import DENIALS
+from tahoe.sim.sites import ALL_SITES, SEGMENT_OF_SMALL_PACKETS, TINY_SEGMENT, Site
 from tahoe.sim.storm import CALM_AT, STORM_SECONDS, draw_storm
 from tahoe.storage.faulty import Forgets, Rots
 
@@ -36,6 +37,9 @@ class Size(NamedTuple):
 
 SMALL = Size(3, 6, 6, (1, 2, 2, 3), (64, 512, 1024, 4096))
 ROOMY = Size(4, 10, 12, (1, 2, 2, 3, 5), (512, 1024, 4096, 20_000))
+CHANCE_OF_A_SITE = 0.1
+CHANCE_OF_MENDING = 0.4
+CHANCE_OF_SHORT_LEASES = 0.05
 CHANCE_OF_ROOM = 0.05
 """Most bugs show in small worlds, of which there can be many; some need more servers than shares."""
 
@@ -52,8 +56,12 @@ class Plan:
         segment: bytes of a segment.
         small: most bytes of shares of a file that is stored in one round.
         platter: on what servers keep their bytes.
+        is_sealed: packets are bytes, sealed; if not, objects as large.
         latency: of every wire.
         bandwidth: of every wire, in bytes per second; 0: unlimited.
+        bent: sites of our own code that are bent.
+        is_mended: after the storm all is repaired, and has to be whole.
+        are_leases_short: leases last for minutes, and what nobody renews is collected.
         ties: events of the same moment happen in an order drawn from the seed, instead of that in which they came up.
         jobs: what the clients do.
         faults: what goes wrong.
@@ -66,8 +74,12 @@ class Plan:
     segment: int
     small: int
     platter: Literal["memory", "volatile"]
+    is_sealed: bool
     latency: Law
     bandwidth: float
+    bent: tuple[Site, ...]
+    is_mended: bool
+    are_leases_short: bool
     ties: bool
     jobs: Chores
     faults: Schedule
@@ -94,7 +106,7 @@ def _spoils(fault: object) -> bool:
 
 
 def _denies(fault: object) -> bool:
-    return isinstance(fault, SlotRot) or (isinstance(fault, Byzantine) and fault.lie in DENIALS)
+    return isinstance(fault, (SlotRot, MisdirectedWrite)) or (isinstance(fault, Byzantine) and fault.lie in DENIALS)
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -129,25 +141,39 @@ def draw(seed: int) -> Plan:
     """The plan that a seed stands for."""
     rng = Random(f"plan {seed}")
     size = ROOMY if rng.random() < CHANCE_OF_ROOM else SMALL
-    needed = rng.randint(1, size.needed)
-    total = rng.randint(needed, size.total)
-    happy = rng.randint(needed, total)
-    servers = rng.randint(happy, size.servers)
+    bent = tuple(site for site in ALL_SITES if rng.random() < CHANCE_OF_A_SITE)
+    encoding, servers = _draw_servers(rng, size, bent)
     clients = rng.choice(size.clients)
-    segment = rng.choice(size.segments)
-    bandwidth = rng.choice((0.0, 0.0, 1e6, 50e3, 10e3))
+    segment = TINY_SEGMENT if "tiny-segments" in bent else rng.choice(size.segments)
+    if "small-packets" in bent:
+        segment = min(segment, SEGMENT_OF_SMALL_PACKETS)
+    bandwidth = 0.0 if "early-time-outs" in bent else rng.choice((0.0, 0.0, 1e6, 50e3, 10e3))
     others = (*(f"client-{number}" for number in range(clients)), "introducer-0", "vdrive-0")
     return Plan(
         seed=seed,
         servers=servers,
         clients=clients,
-        encoding=Encoding(needed, happy, total),
+        encoding=encoding,
         segment=segment,
         small=rng.choice((0, int(5 * bandwidth) or 2**20)),
         platter=rng.choice(("memory", "volatile")),
+        is_sealed=rng.random() < 0.5,
         latency=rng.choice((Uniform(0.0005, 0.0015), Uniform(0.01, 0.1), LogNormal(0.03, 0.8))),
         bandwidth=bandwidth,
+        bent=bent,
+        is_mended=rng.random() < CHANCE_OF_MENDING,
+        are_leases_short=rng.random() < CHANCE_OF_SHORT_LEASES,
         ties=rng.random() < 0.5,
         jobs=draw_chores(rng, clients, segment),
         faults=draw_storm(rng, servers, others),
     )
+
+
+def _draw_servers(rng: Random, size: Size, bent: tuple[Site, ...]) -> tuple[Encoding, int]:
+    """k, happy and N, and how many servers there are."""
+    needed = rng.randint(1, size.needed)
+    if "exactly-k-servers" in bent:
+        return Encoding(needed, needed, needed), needed
+    total = rng.randint(needed, size.total)
+    happy = rng.randint(needed, total)
+    return Encoding(needed, happy, total), rng.randint(happy, size.servers)

@@ -19,15 +19,18 @@ from tahoe.sim.faults import (
     DiskFault,
     FileSystemFault,
     Heal,
+    MisdirectedWrite,
     Partition,
     Pause,
     Restart,
+    Rumour,
     Schedule,
     Scheduled,
     SlotRot,
     Weather,
 )
 from tahoe.sim.lies import ALL_LIES, LieKind
+from tahoe.sim.rumours import ALL_RUMOURS, RumourKind
 from tahoe.storage.faulty import Fails, Fills, Forgets, Rots, Section, Slows
 from tahoe.storage.faulty import Schedule as StoreFaults
 
@@ -180,6 +183,10 @@ def _slot_rot(draw: Victims) -> list[Scheduled]:
     return [Scheduled(draw.begin(), SlotRot(draw.server(), draw.rng.randrange(10**6)))]
 
 
+def _misdirected(draw: Victims) -> list[Scheduled]:
+    return [Scheduled(draw.begin(), MisdirectedWrite(draw.server(), draw.rng.randrange(10**6)))]
+
+
 def _sick_disk(draw: Victims) -> list[Scheduled]:
     begin, end = draw.span()
     kinds: tuple[StoreFaults, ...] = ((Fails(),), (Fills(),), (Forgets(),), (Slows(seconds=2.0),), (Fails(times=3),))
@@ -208,6 +215,13 @@ def _liar(kind: LieKind) -> Maker:
     return draw_one
 
 
+def _rumour(kind: RumourKind) -> Maker:
+    def draw_one(draw: Victims) -> list[Scheduled]:
+        return [Scheduled(draw.begin(), Rumour(draw.node(), kind, draw.rng.randrange(10**6)))]
+
+    return draw_one
+
+
 KINDS: Final[Mapping[str, Maker]] = {
     "crash": _crash,
     "power cut": _power_cut,
@@ -222,9 +236,11 @@ KINDS: Final[Mapping[str, Maker]] = {
     "clock": _clock,
     "rot": _rot,
     "slot rot": _slot_rot,
+    "misdirected write": _misdirected,
     "sick disk": _sick_disk,
     "sick file system": _sick_file_system,
     "broker restart": _broker,
+    **{f"rumour: {kind}": _rumour(kind) for kind in ALL_RUMOURS},
     **{f"lie: {kind}": _liar(kind) for kind in ALL_LIES},
 }
 """All kinds of faults, by name."""

@@ -29,25 +29,45 @@ from random import Random
 from typing import TypeAlias
 
 from tahoe.actors.directories import NewChild
+from tahoe.actors.keeper import Target
+from tahoe.actors.slotterms import SlotTerms, tearproof
 from tahoe.actors.storage import Upkeep
 from tahoe.actors.terms import Limits
-from tahoe.codec.capability import ImmutableRead
+from tahoe.codec.capability import ImmutableRead, ImmutableVerify
 from tahoe.errors import TahoeError
+from tahoe.policy.lease import CollectionTerms
+from tahoe.sim import keepwork
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.chores import AnyChore, Chores
 from tahoe.sim.disks import MemoryPlatter, VolatilePlatter
 from tahoe.sim.faults import Schedule, Scheduled
 from tahoe.sim.grid import SimGrid
-from tahoe.sim.oracles import SlotWatch, WireWatch, check_history, check_kept, check_quiet, sound_shares
+from tahoe.sim.oracles import (
+    SlotWatch,
+    WireWatch,
+    check_history,
+    check_kept,
+    check_made,
+    check_quiet,
+    check_rosters,
+    sound_shares,
+)
 from tahoe.sim.plan import CALM_AT, Case, Plan, draw
 from tahoe.sim.sequence import drawing, events
+from tahoe.sim.sites import bend
+from tahoe.sim.violation import Violation
 from tahoe.sim.wire import Access, Link
-from tahoe.sim.workshop import Acknowledged, Violation, Workshop, token_of
+from tahoe.sim.workshop import Acknowledged, Workshop, token_of
+from tahoe.storage.store import DEFAULT_OPTIONS, StoreOptions
 
 __all__ = ["Trial", "Verdict", "Verdicts", "Violation", "attempt", "charted"]
 
 SETTLING_SECONDS = 130.0
 """From the calm until everybody must have found everybody again: introducers are asked every minute."""
+DRAINING_SECONDS = 900.0
+"""And until lines that are full must have run empty."""
+NEARLY_IDLE = 5_000
+"""Bytes that may wait for a line that counts as empty."""
 WORKING_SECONDS = 240.0
 """After that, whatever anybody wants has to be done within this time."""
 QUIET_SECONDS = 300.0
@@ -57,6 +77,13 @@ WATCH_SECONDS = 5.0
 
 SCRUB_SECONDS = 20.0
 """Between the scrubs of two shares."""
+LEASE_SECONDS = 1600
+"""How long leases last where they are short: half of that is more than storm, calm and new work take."""
+COLLECT_SECONDS = 60.0
+RENEWING_SECONDS = 500.0
+"""Between two renewals of what is to be kept."""
+OUTLASTING_SECONDS = 2.2 * LEASE_SECONDS
+"""By then leases that nobody renewed have run out on most servers, whose time may go at half its pace."""
 
 MOST_LINES = 20_000
 GOSSIP = ("Join", "RosterChanged", "ShareRoots")
@@ -191,9 +218,16 @@ class Trial:
         self.workshop.set_up()
         self._storm()
         self._calm()
-        self.grid.run(SETTLING_SECONDS)
+        self._settle()
+        check_rosters(self.grid)
         self._work_again()
         self._judge()
+        if plan.are_leases_short:
+            self._renew(self.workshop.files)
+        if plan.is_mended:
+            self._mend()
+        if plan.are_leases_short:
+            self._outlast_leases()
         self.grid.run(QUIET_SECONDS)
         self.watch.look(may_lose=plan.is_harsh, again=True)
         check_quiet(self.grid)
@@ -242,6 +276,22 @@ class Trial:
 
     # --- afterwards -------------------------------------------------------------------------------------------
 
+    def _settle(self) -> None:
+        """Let everybody find everybody again, and the lines run empty: what a liar has said fills a slow one for minutes.
+
+        Raises:
+            Violation: the lines don't run empty.
+        """
+        network, began = self.grid.network, self.grid.world.now()
+        self.grid.run(SETTLING_SECONDS)
+        nodes = [node.name for node in self.grid.fleet.nodes.values()]
+        while (
+            max(wire.backlog(self.grid.world.now()) for name in nodes for wire in network.wires_of(name)) > NEARLY_IDLE
+        ):
+            if self.grid.world.now() > began + DRAINING_SECONDS:
+                raise Violation("the lines don't run empty")
+            self.grid.run(WATCH_SECONDS)
+
     def _work_again(self) -> None:
         """Every client can store, and make and change directories, within a time; and what there was works again."""
         for client, node in enumerate(self.grid.clients):
@@ -254,6 +304,56 @@ class Trial:
                 raise Violation(
                     f"client {client} took {took:.0f} s for what has to be done within {WORKING_SECONDS:.0f}"
                 )
+
+    def _mend(self) -> None:
+        """Every file is repaired as far as it can be, and whole then; and so is every slot.
+
+        Raises:
+            Violation: a repair left something undone, though nothing is wrong any more.
+        """
+        for target in self.workshop.targets():
+            self.grid.run(self.grid.clients[0].observe(self._mend_one(target)))
+        check_made(self.grid, self.workshop.made, self.plan.spoiled)
+
+    async def _mend_one(self, target: Target) -> None:
+        workshop = self.workshop
+        before = {number for _, number in keepwork.sound_on(workshop, target)}
+        examination = await keepwork.verify(workshop, 0, target)
+        if not examination.health.is_recoverable:
+            return
+        await keepwork.repair(workshop, 0, examination)
+        if isinstance(target, ImmutableVerify):
+            after = {number for _, number in keepwork.sound_on(workshop, target)}
+            if len(after) < target.total and not self.plan.is_harsh:
+                raise Violation(f"a file was repaired, and has shares {sorted(after)} after {sorted(before)}")
+        elif not self.plan.is_harsh:
+            (again,) = await workshop.client(0).keeper.check([target])
+            if not again.health.is_healthy:
+                raise Violation(f"a slot was repaired, and is {again.health.summary}")
+
+    def _outlast_leases(self) -> None:
+        """Renew the leases of every second file, and of all slots, until those of the others must have run out.
+
+        Raises:
+            Violation: something that was leased is gone.
+        """
+        kept = self.workshop.files[1::2]
+        for _ in range(round(OUTLASTING_SECONDS / RENEWING_SECONDS)):
+            self._renew(kept)
+            self.grid.run(RENEWING_SECONDS)
+        self._renew(kept)
+        check_kept(self.grid, kept, self.plan.spoiled)
+        self._check_all_come_back(kept)
+        if not self.plan.is_harsh:
+            self.grid.run(self.grid.clients[0].observe(self.workshop.look_at_everything(0)))
+        gone = [file for file in self.workshop.files[::2] if file.is_gone_from(self.grid)]
+        self.workshop.told["collected"] += len(gone)
+
+    def _renew(self, kept: Iterable[Acknowledged]) -> None:
+        """Renew the leases of some files, and of all slots and directories."""
+        files = (file.result.capability for file in kept)
+        targets = keepwork.targets_of((*files, *self.workshop.slots, *self.workshop.directories))
+        self.grid.run(self.grid.clients[0].observe(keepwork.renew(self.workshop, 0, targets)))
 
     async def _new_work(self, client: int) -> None:
         content = Random(f"recovery {client}").randbytes(2 * self.plan.segment)
@@ -277,10 +377,13 @@ class Trial:
 
     def _judge(self) -> None:
         check_kept(self.grid, self.workshop.files, self.plan.spoiled)
-        for number, file in enumerate(self.workshop.files):
-            self._check_comes_back(file, number % len(self.grid.clients))
+        self._check_all_come_back(self.workshop.files)
         if not self.plan.is_harsh:
             check_history(self.workshop)
+
+    def _check_all_come_back(self, files: Iterable[Acknowledged]) -> None:
+        for number, file in enumerate(files):
+            self._check_comes_back(file, number % len(self.grid.clients))
 
     def _check_comes_back(self, file: Acknowledged, client: int) -> None:
         capability = file.result.capability
@@ -301,13 +404,22 @@ def _changed(plan: Plan, faults: Schedule, jobs: Chores) -> Plan:
 
 def _options(plan: Plan, *, traced: bool) -> GridOptions:
     link = Link(plan.latency, plan.bandwidth)
-    return GridOptions(
+    disk = VolatilePlatter if plan.platter == "volatile" else MemoryPlatter
+    seconds = LEASE_SECONDS if plan.are_leases_short else DEFAULT_OPTIONS.lease_seconds
+    needed, total = plan.encoding.needed, plan.encoding.total
+    options = GridOptions(
+        fidelity="wire" if plan.is_sealed else "message",
         encoding=plan.encoding,
         access=lambda _: Access(link, link),
         limits=Limits(segment=plan.segment, small=plan.small),
         upkeep=Upkeep(scrub_every=SCRUB_SECONDS),
-        platter=VolatilePlatter if plan.platter == "volatile" else MemoryPlatter,
+        slots=SlotTerms(tearproof(needed, total), total, segment_size=plan.segment),
+        platter=lambda: disk(StoreOptions(lease_seconds=seconds)),
+        lease_seconds=seconds,
+        collection=CollectionTerms(grace=0.0, window=0.0, headroom=0.0) if plan.are_leases_short else CollectionTerms(),
+        collect_every=COLLECT_SECONDS if plan.are_leases_short else 3600.0,
         vdrives=1,
         ties=plan.ties,
         traced=traced,
     )
+    return bend(options, plan.bent)

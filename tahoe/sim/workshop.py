@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from tahoe.actors.client import Client
 from tahoe.actors.directories import Listing, NewChild, Replace
+from tahoe.actors.keeper import Target
 from tahoe.actors.roots import GLOBAL_ROOT, publish_root
 from tahoe.actors.slots import Draft, Revision, SlotContents
 from tahoe.actors.tree import Walk
@@ -23,11 +24,14 @@ from tahoe.codec.capability import Capability, Directory, ImmutableRead, SlotWri
 from tahoe.errors import ChildExists, Indefinite, NoSuchChild, NotEnoughShares, TahoeError
 from tahoe.protocol import CLIENT
 from tahoe.session.identity import GridKey
+from tahoe.sim import keepwork
 from tahoe.sim.chores import (
     NAMES,
     REGIONS,
     AnyChore,
     Append,
+    Backup,
+    Keep,
     Link,
     List,
     Mkdir,
@@ -42,14 +46,11 @@ from tahoe.sim.chores import (
 )
 from tahoe.sim.grid import CONVERGENCE, SimGrid
 from tahoe.sim.history import Drop, Entry, History, Load, Put, See, SeeAny, Shift, Step, Store, Take
+from tahoe.sim.violation import Violation
 
 LINE_BYTES = 8
 FINAL_NUMBER = 10_000
 """Where the numbers of chores begin that are done after the storm."""
-
-
-class Violation(AssertionError):
-    """An oracle says that something happened which must not."""
 
 
 class Acknowledged(NamedTuple):
@@ -58,6 +59,13 @@ class Acknowledged(NamedTuple):
     content: bytes
     capability: str
     result: UploadResult
+
+    def is_gone_from(self, grid: SimGrid) -> bool:
+        """Whether no disk has any share of it."""
+        found = self.result.capability
+        if not isinstance(found, ImmutableRead):
+            return False
+        return not any(disk.store.shares(found.storage_index) for disk in grid.fleet.disks.values())
 
 
 def content_of(chore: StoreFile) -> bytes:
@@ -88,6 +96,7 @@ class Workshop:
         files: those stored.
         directories: of the tree, in the order in which they came to be.
         overwritten: bytes that overwriting chores wrote after their numbers.
+        made: shares that repairs have made.
         told: how often clients were told what, and other rare states: ``sometimes``.
     """
 
@@ -99,6 +108,7 @@ class Workshop:
     slots: list[SlotWrite] = field(default_factory=list)
     overwritten: dict[int, int] = field(default_factory=dict)
     linked: dict[str, int] = field(default_factory=dict)
+    made: list[keepwork.Made] = field(default_factory=list)
     told: Counter[str] = field(default_factory=Counter)
 
     def client(self, number: int) -> Client:
@@ -140,7 +150,7 @@ class Workshop:
         else:
             self.told["done"] += 1
 
-    async def _acknowledged(self, work: Awaitable[object], *steps: Step) -> bool:
+    async def acknowledged(self, work: Awaitable[object], *steps: Step) -> bool:
         """Do something, and keep what was told about it; whether it was done."""
         entry = self.history.begin(self._now, *steps)
         try:
@@ -173,11 +183,21 @@ class Workshop:
     async def store_file(self, chore: StoreFile) -> None:
         """Store a file and read it back."""
         content = content_of(chore)
-        result = await self.grid.store(content, chore.client, CONVERGENCE if chore.convergent else None)
+        file = await self.store(content, chore.client, CONVERGENCE if chore.convergent else None)
+        await self.read_file(file, chore.client, 0, None)
+        await self.read_file(file, chore.client, chore.size // 3, chore.size // 2)
+
+    async def store(self, content: bytes, client: int, convergence: bytes | None) -> Acknowledged:
+        """Store bytes, and keep what was promised."""
+        result = await self.grid.store(content, client, convergence)
         self.told["file stored"] += 1
         self.files.append(Acknowledged(content, str(result.capability), result))
-        await self.read_file(self.files[-1], chore.client, 0, None)
-        await self.read_file(self.files[-1], chore.client, chore.size // 3, chore.size // 2)
+        return self.files[-1]
+
+    def targets(self) -> list[Target]:
+        """All that there is to be looked after: files, then slots, then directories."""
+        files = (file.result.capability for file in self.files)
+        return keepwork.targets_of((*files, *self.slots, *self.directories))
 
     async def read_file(self, file: Acknowledged, client: int, offset: int = 0, length: int | None = None) -> None:
         """Read a part of a file.
@@ -197,7 +217,7 @@ class Workshop:
         """Replace the contents of the first slot."""
         self.overwritten[chore.number] = chore.size
         work = self.client(chore.client).slots.overwrite(self.slots[0], slot_text(chore.number, chore.size))
-        await self._acknowledged(work, Put(("slot",), chore.number))
+        await self.acknowledged(work, Put(("slot",), chore.number))
 
     async def append(self, chore: Append) -> None:
         """Add a line to the second slot, as one may who merges what rivals wrote."""
@@ -216,13 +236,13 @@ class Workshop:
             return None if merged == lines else Revision.whole(b"".join(merged))
 
         work = self.client(chore.client).slots.modify(self.slots[1], revise)
-        await self._acknowledged(work, Put(("line", chore.number), True, only_new=True))  # a value
+        await self.acknowledged(work, Put(("line", chore.number), True, only_new=True))  # a value
 
     async def patch(self, chore: Patch) -> None:
         """Write a region of the third slot."""
         text = chore.number.to_bytes(LINE_BYTES) * (self.region_bytes // LINE_BYTES)
         work = self.client(chore.client).slots.update(self.slots[2], chore.region * self.region_bytes, text)
-        await self._acknowledged(work, Put(("region", chore.region), chore.number))
+        await self.acknowledged(work, Put(("region", chore.region), chore.number))
 
     async def read_slots(self, chore: ReadSlots) -> None:
         """Read all slots."""
@@ -288,12 +308,12 @@ class Workshop:
         work = self.client(chore.client).directories.set_children(
             directory, {chore.name: NewChild(capability)}, _replace(only_new=chore.only_new)
         )
-        await self._acknowledged(work, Put((place, chore.name), chore.number, chore.only_new))
+        await self.acknowledged(work, Put((place, chore.name), chore.number, chore.only_new))
 
     async def unlink(self, chore: Unlink) -> None:
         """Take a child out."""
         place, directory = self._directory(chore.directory)
-        await self._acknowledged(
+        await self.acknowledged(
             self.client(chore.client).directories.unlink(directory, chore.name), Take((place, chore.name))
         )
 
@@ -302,7 +322,7 @@ class Workshop:
         place, directory = self._directory(chore.directory)
         replace = _replace(only_new=chore.only_new)
         work = self.client(chore.client).directories.rename(directory, chore.name, chore.new, replace)
-        await self._acknowledged(work, Shift((place, chore.name), (place, chore.new), chore.only_new))
+        await self.acknowledged(work, Shift((place, chore.name), (place, chore.new), chore.only_new))
 
     async def move(self, chore: Move) -> None:
         """Move a child to another directory. Refused in the middle it may have been linked there already."""
@@ -313,7 +333,7 @@ class Workshop:
             source, chore.name, target, chore.new, _replace(only_new=chore.only_new)
         )
         if source_place == target_place:
-            await self._acknowledged(work, Shift(old, new, chore.only_new))
+            await self.acknowledged(work, Shift(old, new, chore.only_new))
             return
         entry = self.history.begin(self._now, Load(old), Store(new, chore.only_new), Drop(old))
         await work
@@ -326,7 +346,7 @@ class Workshop:
         made = await directories.create()
         self.linked[str(made.read_only())] = -chore.number
         work = directories.set_children(directory, {chore.name: NewChild(made)}, Replace.NEVER)
-        await self._acknowledged(work, Put((place, chore.name), -chore.number, only_new=True))
+        await self.acknowledged(work, Put((place, chore.name), -chore.number, only_new=True))
         self.directories.append(made)
 
     async def list(self, chore: List) -> None:
@@ -397,6 +417,8 @@ def _lines(contents: bytes) -> list[bytes]:
 
 HANDLERS: Mapping[type[Any], Any] = {
     StoreFile: Workshop.store_file,
+    Keep: keepwork.keep,
+    Backup: keepwork.back_up,
     Overwrite: Workshop.overwrite,
     Append: Workshop.append,
     Patch: Workshop.patch,

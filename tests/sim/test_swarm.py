@@ -13,11 +13,13 @@ from tahoe.errors import NoSpace
 from tahoe.sim import swarm
 from tahoe.sim.__main__ import main
 from tahoe.sim.chores import Append, Link, List, Move, Overwrite, ReadSlots, StoreFile, Unlink
-from tahoe.sim.faults import Crash, Scheduled, Weather
+from tahoe.sim.faults import Crash, Rumour, Scheduled, Weather
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.lies import ALL_LIES
 from tahoe.sim.plan import CALM_AT, Case, draw, load_case, save_case
+from tahoe.sim.rumours import ALL_RUMOURS
 from tahoe.sim.shrink import shrink
+from tahoe.sim.sites import ALL_SITES
 from tahoe.sim.storm import KINDS
 from tahoe.sim.swarm import Trial, Violation, attempt
 
@@ -28,7 +30,7 @@ SEED = 3
 
 
 def trial(jobs, faults=()) -> Trial:
-    return Trial(draw(SEED), faults, jobs)
+    return Trial(replace(draw(SEED), is_sealed=True, is_mended=True), faults, jobs)
 
 
 def test_the_first_seeds_pass():
@@ -58,10 +60,13 @@ def test_every_kind_of_fault_and_of_lie_and_of_work_is_drawn_by_some_seed():
     faults = {type(entry.fault).__name__ for plan in plans for entry in plan.faults}
     lies = {entry.fault.lie for plan in plans for entry in plan.faults if hasattr(entry.fault, "lie")}
     work = {type(job).__name__ for plan in plans for job in plan.jobs}
-    assert len(faults) == 12
+    rumours = {entry.fault.rumour for plan in plans for entry in plan.faults if isinstance(entry.fault, Rumour)}
+    assert len(faults) == 14
     assert lies == set(ALL_LIES)
-    assert len(work) == 12
-    assert len(KINDS) == 16 + len(ALL_LIES)
+    assert rumours == set(ALL_RUMOURS)
+    assert {site for plan in plans for site in plan.bent} == set(ALL_SITES)
+    assert len(work) == 14
+    assert len(KINDS) == 17 + len(ALL_LIES) + len(ALL_RUMOURS)
 
 
 # --- the oracles can bark ---------------------------------------------------------------------------------------
