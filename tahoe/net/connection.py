@@ -1,24 +1,23 @@
 """One connection to a broker, made by aiomqtt and then driven through the paho client behind it.
 
 aiomqtt knows how to connect, authenticate, speak TLS, subscribe, keep alive and leave. For packets it
-costs too much: a task and an event for every message each way. So packets go around it, by paho's own
-public callbacks and calls:
+costs too much: a task and an event for every message each way, and paho's own way costs half of that. So once
+connected, packets go past both by way of a ``Wire``, which shares the socket with paho:
 
-* received: ``on_message`` hands every message straight to the node; there is no queue to run through
-  (and none that could grow);
-* sent: ``publish`` and at once ``loop_write``, so that a packet is in the kernel when ``send`` returns
-  unless earlier ones still wait. ``on_publish`` stays unset, paho would build two objects for it.
+* received: every message goes straight to the node; there is no queue to run through (and none that could grow);
+* sent: a packet is in the kernel when ``send`` returns unless earlier ones still wait.
 
-Measured through mosquitto on two shared cores, publisher and subscriber in processes of their own:
+CPU per message in microseconds, measured through mosquitto on two busy cores, publisher and subscriber in processes of
+their own:
 
-=============  ====================  ====================  ================================
-payload        aiomqtt alone         this module           CPU per message, sending; taking
-=============  ====================  ====================  ================================
-500 bytes      5,000-9,000 a second  28,000-44,000         101-157 and 59-102; 12 and 16 µs
-350 kB         450-650 MB/s          560-670 MB/s          240-270 and 200-290; 180 and 160 µs
-=============  ====================  ====================  ================================
+=============  ================  ================  =====================
+payload        aiomqtt alone     paho's callbacks  this module
+=============  ================  ================  =====================
+500 bytes      101-157, 59-102   14-22, 19         5-8 sending, 5 taking
+350 kB         240-270, 200-290  120-145, 140-150  65 sending, 95 taking
+=============  ================  ================  =====================
 
-The figures for 350 kB need ``allocator.py``: without it 330-380 MB/s and six times the CPU in the taker.
+The figures for 350 kB need ``allocator.py``: without it the taker spends six times as much.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ import secrets
 import socket
 import ssl
 import struct
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
@@ -39,6 +37,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from tahoe.net.admission import BrokerUnavailable, explain, tls_context
 from tahoe.net.card import BrokerEntry
+from tahoe.net.wire import Wire
 
 try:
     import fcntl
@@ -80,18 +79,11 @@ class Loss(NamedTuple):
     too_large: bool = False
 
 
-class _Packet(NamedTuple):
-    topic: str
-    payload: bytes
-    retain: bool
-
-
 class Connection:
     """One MQTT connection, from ``connect`` to its loss.
 
     Attributes:
-        accepted: bytes that ``send`` has taken.
-        unsent: how many of them wait for the socket.
+        accepted: bytes of packets that ``send`` has taken.
         packet_limit: largest packet in bytes, where the broker has told.
 
     Args:
@@ -114,21 +106,19 @@ class Connection:
         self.broker = broker
         self._client_id = client_id
         self.accepted = 0
-        self.unsent = 0
         self.packet_limit: int | None = None
         self._received = received
         self._keepalive = keepalive
         self._farewell = farewell
         self._client: aiomqtt.Client
         self._paho: paho.Client
+        self._wire: Wire
+        self._ending: asyncio.Task[Loss]
         self._connected = False
         self._socket: Any = None
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[_Packet] = deque()
-        self._arrived: tuple[str, bytes] | None = None
-        self._half_sent = 0
-        self._writer_wanted = False
-        self._writing = False
+        self._paho_waits = False
+        self._is_writer = False
         self._too_large = False
         self._hung_up: asyncio.Future[None] = self._loop.create_future()
 
@@ -163,6 +153,7 @@ class Connection:
         except aiomqtt.MqttError as error:
             raise BrokerUnavailable(explain(broker, error)) from error
         self._connected = True
+        self._ending = asyncio.create_task(self._end())
         self._take_socket_over()
 
     async def _enter(self) -> None:
@@ -208,6 +199,10 @@ class Connection:
 
     async def lost(self) -> Loss:
         """Wait until the connection has ended, and tell why."""
+        return await asyncio.shield(self._ending)
+
+    async def _end(self) -> Loss:
+        """Ask aiomqtt for the reason, for whoever wants to know: asyncio complains if nobody ever asks."""
         try:
             await anext(self._client.messages)  # none ever comes this way; it ends when the connection does
         except aiomqtt.MqttError as error:
@@ -216,14 +211,13 @@ class Connection:
 
     async def close(self) -> None:
         """Leave. Never raises, whatever state the connection is in."""
-        self._waiting.clear()
-        self.unsent = 0
         if not self._connected:
             return
         self._connected = False
+        self._wire.forget_unsent()
         with contextlib.suppress(aiomqtt.MqttError):
             await self._client.__aexit__(None, None, None)
-        await self.lost()  # somebody must have asked for the reason, or asyncio complains that nobody did
+        await self.lost()
 
     def _will(self) -> aiomqtt.Will | None:
         if self._farewell is None:
@@ -232,73 +226,82 @@ class Connection:
 
     # --- sending ------------------------------------------------------------------------------------------
 
+    @property
+    def unsent(self) -> int:
+        """How many of the accepted bytes wait for the socket."""
+        return self._wire.unsent if self._connected else 0
+
     def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Send now, or after what still waits. What is unsent when the connection is lost is lost."""
-        self.accepted += len(payload)
-        if self._waiting or self._paho.want_write():
-            self._waiting.append(_Packet(topic, payload, retain))
-            self.unsent += len(payload)
-        else:
-            self._write(_Packet(topic, payload, retain))
+        wire = self._wire
+        self.accepted += wire.publish(topic, payload, retain=retain)
+        if wire.unsent and not self._is_writer:
+            self._wait_for_socket()
+        if wire.has_words:
+            self._loop.call_soon(self._let_paho_read)  # not now: who sends does not expect the connection to end
 
     def gone(self) -> int:
         """How many of the ``accepted`` bytes have left this machine, as far as the system tells."""
         return self.accepted - self.unsent - _unsent_by_system(self._socket)
 
-    def _write(self, packet: _Packet) -> None:
-        """Hand a packet to paho and the socket; what the socket does not take goes when it is writable."""
-        self._writing = True
-        self._paho.publish(packet.topic, packet.payload, qos=0, retain=packet.retain)
-        self._paho.loop_write()
-        self._writing = False
-        if self._writer_wanted:
-            self._half_sent = len(packet.payload)
-            self.unsent += self._half_sent
-            self._loop.add_writer(self._socket, self._writable)
-
     def _writable(self) -> None:
-        self._paho.loop_write()
-        if self._paho.want_write():
-            return
-        self.unsent -= self._half_sent
-        self._half_sent = 0
-        while self._waiting and not self._writer_wanted:
-            packet = self._waiting.popleft()
-            self.unsent -= len(packet.payload)
-            self._write(packet)
+        self._wire.flush()
+        if not self._wire.unsent and self._paho_waits:
+            self._paho.loop_write()
+        self._let_paho_read()
+        self._wait_for_socket()
 
-    def _want_writer(self, _client: Any, _data: Any, connected: Any) -> None:
-        self._writer_wanted = True
-        if not self._writing:
-            self._loop.add_writer(connected, self._writable)
+    def _wait_for_socket(self) -> None:
+        """Be told when the socket takes more, as long as anything waits for it."""
+        wanted = (self._wire.unsent > 0 or self._paho_waits) and self._socket.fileno() >= 0
+        if wanted and not self._is_writer:
+            self._loop.add_writer(self._socket, self._writable)
+        elif self._is_writer and not wanted:
+            self._loop.remove_writer(self._socket)
+        self._is_writer = wanted
 
-    def _want_no_writer(self, _client: Any, _data: Any, connected: Any) -> None:
-        self._writer_wanted = False
-        if not self._writing:
-            self._loop.remove_writer(connected)
+    def _want_writer(self, _client: Any, _data: Any, _wire: Any) -> None:
+        self._paho_waits = True
+        self._wait_for_socket()
+
+    def _want_no_writer(self, _client: Any, _data: Any, _wire: Any) -> None:
+        self._paho_waits = False
+        self._wait_for_socket()
+
+    def _stop_writing(self, _client: Any, _data: Any, _wire: Any) -> None:
+        """The socket is about to be closed."""
+        if self._is_writer:
+            self._is_writer = False
+            self._loop.remove_writer(self._socket)
 
     # --- receiving ----------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
-        """Take what has come, about a megabyte at most so that others get their turn.
-
-        Packets are handed on only when paho has returned: in the middle of its callback the node's
-        answer could meet a lock that paho holds.
-        """
-        taken = 0
-        while taken < BYTES_AT_ONCE:
-            self._paho.loop_read()
-            if self._arrived is None:
-                break
-            (topic, payload), self._arrived = self._arrived, None
-            taken += SMALL_PACKET_COST + len(payload)
-            self._received(topic, payload)
+        """Take what has come, about a megabyte at most so that others get their turn."""
+        taken, more = 0, True
+        while more and taken < BYTES_AT_ONCE:
+            more = self._wire.fill()
+            for packet in self._wire.packets():
+                taken += SMALL_PACKET_COST
+                if packet is None:
+                    self._let_paho_read()
+                else:
+                    taken += len(packet[1])
+                    self._received(*packet)
+        if taken:
+            # It would hang up on a broker that, for all it sees, keeps silent.
+            self._paho._last_bytes_received = self._loop.time()  # noqa: SLF001  # there is no other way to say so
+        self._let_paho_read()
         self._read_what_tls_holds()
+
+    def _let_paho_read(self) -> None:
+        while self._wire.has_words and self._paho.socket() is not None:
+            self._paho.loop_read()
 
     def _read_what_tls_holds(self) -> None:
         """Bytes that TLS has decrypted already make no socket readable."""
-        connected = self._paho.socket()
-        if isinstance(connected, ssl.SSLSocket) and connected.pending():
+        connected = self._socket
+        if isinstance(connected, ssl.SSLSocket) and connected.fileno() >= 0 and connected.pending():
             self._loop.call_soon(self._readable)
 
     # --- around aiomqtt -----------------------------------------------------------------------------------
@@ -307,7 +310,6 @@ class Connection:
         """Hear from paho before aiomqtt does: of packets, of the broker's limit, of the reason for an end."""
         client = self._paho
         client.disable_logger()  # it formats two lines a packet for a logger that drops them
-        client.on_message = self._note_message
         client.on_publish = None
         client.on_connect = _both(self._note_limit, client.on_connect)
         client.on_disconnect = _both(self._note_reason, client.on_disconnect)
@@ -317,11 +319,11 @@ class Connection:
         client = self._paho
         client.on_socket_register_write = self._want_writer
         client.on_socket_unregister_write = self._want_no_writer
+        client.on_socket_close = _both(self._stop_writing, client.on_socket_close)
         self._socket = client.socket()
+        self._wire = Wire(self._socket, has_properties=self.broker.mqtt == "5")
+        client._sock = self._wire  # noqa: SLF001  # paho takes anything like a socket, but has no call to give it one
         self._loop.add_reader(self._socket, self._readable)
-
-    def _note_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        self._arrived = message.topic, bytes(message.payload)  # paho made bytes of it: no copy
 
     def _note_limit(self, _client: Any, _data: Any, _flags: Any, _reason: Any, properties: Any) -> None:
         self.packet_limit = getattr(properties, "MaximumPacketSize", None)

@@ -50,6 +50,9 @@ STEADY_SECONDS: Final = 10.0
 GAUGE_SECONDS: Final = 2.0
 """How long everything else waits until it is known how large a packet the broker carries; on a slow line work begins."""
 
+CANCEL_SECONDS: Final = 1.0
+"""After which a keeper that has not heard that it is over is told again."""
+
 MOST_UNSENT: Final = 64 * 1024 * 1024
 """Bytes that may wait for a connection's socket; packets beyond are dropped, and sent again by sessions."""
 
@@ -173,8 +176,9 @@ class Transport:
             return
         if self._connections:
             self._leave_presence(self.station.offline)
-        keeper.cancel()
-        await asyncio.gather(keeper, return_exceptions=True)
+        while not keeper.done():
+            keeper.cancel()  # Python 3.11 loses one that comes together with what is waited for
+            await asyncio.wait((keeper,), timeout=CANCEL_SECONDS)
 
     # --- packets ------------------------------------------------------------------------------------------
 
