@@ -310,6 +310,7 @@ class Connection:
         """Hear from paho before aiomqtt does: of packets, of the broker's limit, of the reason for an end."""
         client = self._paho
         client.disable_logger()  # it formats two lines a packet for a logger that drops them
+        client.on_message = self._pass_on
         client.on_publish = None
         client.on_connect = _both(self._note_limit, client.on_connect)
         client.on_disconnect = _both(self._note_reason, client.on_disconnect)
@@ -324,6 +325,11 @@ class Connection:
         self._wire = Wire(self._socket, has_properties=self.broker.mqtt == "5")
         client._sock = self._wire  # noqa: SLF001  # paho takes anything like a socket, but has no call to give it one
         self._loop.add_reader(self._socket, self._readable)
+
+    def _pass_on(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        """A broker sent a message at another quality than was asked for (amqtt does), so paho took it."""
+        with contextlib.suppress(UnicodeDecodeError):
+            self._received(message.topic, bytes(message.payload))
 
     def _note_limit(self, _client: Any, _data: Any, _flags: Any, _reason: Any, properties: Any) -> None:
         self.packet_limit = getattr(properties, "MaximumPacketSize", None)
