@@ -11,7 +11,7 @@ of two who fight over a name the first stands.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tahoe.actors.slots import Draft, Known, Slots
@@ -101,7 +101,7 @@ class Tables:
                 other = await self._parsed(await draft.contents(head, known))
             except (NotEnoughShares, CorruptDirectory):
                 continue  # what can't be read never won
-            edits += [edit for edit in missing_edits(table, other) if edit not in edits]
+            edits += missing_edits([*table.edits(), *edits], table, other)
         return table, edits
 
     async def _parsed(self, contents: bytes) -> DirectoryTable:
@@ -142,10 +142,25 @@ class Tables:
             self._bytes -= found.weight
 
 
-def missing_edits(table: DirectoryTable, other: DirectoryTable) -> Iterable[Edit]:
-    """The edits in the log of ``other`` that ``table`` lacks and that can be made on top of it."""
-    made = dict.fromkeys(other.recent)
-    own = {change.name for edit in table.edits() if edit.identity not in made for change in edit.changes}
+def missing_edits(made: Sequence[Edit], table: DirectoryTable, other: DirectoryTable) -> list[Edit]:
+    """The edits in the log of ``other`` that are lacking and can be made on top of what is made.
+
+    One that is left out takes with it those after it that touch the same names: they build on it.
+
+    Args:
+        made: edits in the log of the table, and those that have been taken from others.
+        table: that is built on.
+        other: another writer's.
+    """
+    known, theirs = {edit.identity for edit in made}, dict.fromkeys(other.recent)
+    fought_over = {change.name for edit in made if edit.identity not in theirs for change in edit.changes}
+    found: list[Edit] = []
     for edit in other.edits():
-        if not table.has_made(edit.identity) and not any(change.name in own for change in edit.changes):
-            yield edit
+        if edit.identity in known or table.has_made(edit.identity):
+            continue
+        names = {change.name for change in edit.changes}
+        if names & fought_over:
+            fought_over |= names
+        else:
+            found.append(edit)
+    return found

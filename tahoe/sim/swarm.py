@@ -22,11 +22,11 @@ Beside that the swarm counts what it has met: a search that never saw a conflict
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tahoe.actors.directories import NewChild
 from tahoe.actors.keeper import Target
@@ -42,6 +42,7 @@ from tahoe.sim.chores import AnyChore, Chores
 from tahoe.sim.disks import MemoryPlatter, VolatilePlatter
 from tahoe.sim.faults import Schedule, Scheduled
 from tahoe.sim.grid import SimGrid
+from tahoe.sim.node import Node
 from tahoe.sim.oracles import (
     SlotWatch,
     WireWatch,
@@ -277,13 +278,17 @@ class Trial:
     # --- afterwards -------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Let everybody find everybody again, and the lines run empty: what a liar has said fills a slow one for minutes.
+        """Let everybody find everybody again, and the lines run empty: what a liar has said fills a slow one for minutes."""
+        self.grid.run(SETTLING_SECONDS)
+        self._drain()
+
+    def _drain(self) -> None:
+        """Let the lines run empty.
 
         Raises:
-            Violation: the lines don't run empty.
+            Violation: they don't.
         """
         network, began = self.grid.network, self.grid.world.now()
-        self.grid.run(SETTLING_SECONDS)
         nodes = [node.name for node in self.grid.fleet.nodes.values()]
         while (
             max(wire.backlog(self.grid.world.now()) for name in nodes for wire in network.wires_of(name)) > NEARLY_IDLE
@@ -295,15 +300,17 @@ class Trial:
     def _work_again(self) -> None:
         """Every client can store, and make and change directories, within a time; and what there was works again."""
         for client, node in enumerate(self.grid.clients):
-            began = self.grid.world.now()
-            self.grid.run(node.observe(self._new_work(client)))
+            self._do_in_time(node, self._new_work(client))
+            self._drain()  # questions that wait behind a file on a slow line of one's own are not answered in time
             if not self.plan.is_harsh:
-                self.grid.run(node.observe(self._old_work(client)))
-            took = self.grid.world.now() - began
-            if took > WORKING_SECONDS:
-                raise Violation(
-                    f"client {client} took {took:.0f} s for what has to be done within {WORKING_SECONDS:.0f}"
-                )
+                self._do_in_time(node, self._old_work(client))
+
+    def _do_in_time(self, node: Node, work: Coroutine[Any, Any, None]) -> None:
+        began = self.grid.world.now()
+        self.grid.run(node.observe(work))
+        took, most = self.grid.world.now() - began, WORKING_SECONDS
+        if took > most:
+            raise Violation(f"{node.profile.nickname} took {took:.0f} s for what has to be done within {most:.0f}")
 
     def _mend(self) -> None:
         """Every file is repaired as far as it can be, and whole then; and so is every slot.

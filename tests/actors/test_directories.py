@@ -13,9 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tahoe.actors.directories import Directories, Files, Kind, NewChild, Replace
 from tahoe.actors.slots import SlotTerms
+from tahoe.actors.tables import missing_edits
 from tahoe.actors.tree import Walk, deep_statistics
 from tahoe.codec.capability import Directory, ImmutableRead, Literal, SlotRead, SlotWrite, Unknown, parse
-from tahoe.codec.directory import BadName, CorruptDirectory, DirectoryTable, Link
+from tahoe.codec.directory import BadName, Change, CorruptDirectory, DirectoryTable, Edit, Link
 from tahoe.errors import (
     BadCapability,
     ChildExists,
@@ -428,6 +429,22 @@ def test_of_two_who_fight_over_a_name_the_first_stands_and_the_second_is_told(se
     assert len(won) == 1, outcomes
     assert isinstance(outcomes[1 - won[0]], Conflict)
     assert rig.table(root) == {"fought": str(file(1 + won[0]))}
+
+
+def test_what_builds_on_an_edit_that_lost_its_fight_is_lost_with_it():
+    def link(number: int) -> Link:
+        return Link(str(file(number)), b"")
+
+    base = DirectoryTable({"b": link(1)})
+    winner, loser, third = base.copy(), base.copy(), base.copy()
+    winner.append(Edit(b"unlink", (Change("b", None),)))
+    loser.append(Edit(b"rename", (Change("d", link(1)), Change("b", None))))
+    loser.append(Edit(b"again", (Change("c", link(1)), Change("d", None))))
+    loser.append(Edit(b"other", (Change("e", link(2)),)))
+    third.append(Edit(b"fights", (Change("e", link(3)),)))
+    merged = missing_edits(list(winner.edits()), winner, loser)
+    assert [edit.identity for edit in merged] == [b"other"]
+    assert missing_edits([*winner.edits(), *merged], winner, third) == []
 
 
 def test_what_somebody_else_changed_long_ago_is_no_fight(rig, mine, root):
