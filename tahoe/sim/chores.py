@@ -195,7 +195,7 @@ class _Draw:
     def keeping_chore(self) -> KeepingChore:
         rng = self._rng
         if rng.random() < 0.3:
-            return Backup(*self._facts(), rng.randint(0, 3), rng.choice(NAMES))
+            return Backup(*self._facts(), rng.randint(1, 3), rng.choice(NAMES))
         return Keep(*self._facts(), rng.choice(get_args(KeepKind)), rng.randrange(12))
 
     def tree_chore(self) -> TreeChore:
