@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import click
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from experiments.bench.load import MEGABYTE, SMALL, Grid, Size, Work, peak_memory, processor_seconds
 from experiments.bench.ours import OurGrid
@@ -33,6 +34,12 @@ ENTRIES: Final = 10_000
 READERS: Final = 100
 SLOW: Final = "100k"
 """What each slow reader takes a second, in bytes, as curl has it."""
+WATCH: Final = """
+    window.longest = 0;
+    new PerformanceObserver((list) => {
+        for (const task of list.getEntries()) window.longest = Math.max(window.longest, task.duration);
+    }).observe({ type: "longtask", buffered: true });
+"""
 QUIET: Final = 0.1
 """Seconds of processor time in a second: with less the gateway does nothing but serve slow readers."""
 TIMES: Final = 20
@@ -92,6 +99,23 @@ class GatewayWork(Work):
         assert all(each.body.count(b'class="entry ') == ENTRIES for each in found)
         self.figures["page of 10,000 entries, ms"] = 1000 * statistics.median(each.seconds for each in found)
         self.figures["its size, MB"] = len(found[0].body) / MEGABYTE
+        self._in_a_browser(directory)
+
+    def _in_a_browser(self, directory: str) -> None:
+        """The same page in chromium: until it can be used, and the longest that the browser does nothing else meanwhile."""
+        with sync_playwright() as driver, _chromium(driver) as browser:
+            page = browser.new_page()
+            page.add_init_script(WATCH)
+            page.goto(json.loads(self._call("POST", "/session"))["url"])
+            page.get_by_label("Capability somebody gave you").fill(directory)
+            page.get_by_role("button", name="Open", exact=True).click()
+            page.wait_for_function("() => document.readyState === 'complete' && document.title.startsWith('Opened')")
+            assert page.locator("table.listing tbody tr").count() == ENTRIES
+            complete, longest = page.evaluate(
+                "() => [performance.timing.loadEventEnd - performance.timing.requestStart, window.longest]"
+            )
+        self.figures["that page in chromium, until it is complete, ms"] = complete
+        self.figures["the longest that chromium does nothing else, ms"] = longest
 
     def _slow_readers(self) -> None:
         """Small files that were never read before, alone and while others read a large one slowly."""
@@ -199,6 +223,17 @@ class GatewayWork(Work):
             connection.close()
 
 
+@contextmanager
+def _chromium(driver: Playwright) -> Iterator[Browser]:
+    launched = driver.chromium.launch(
+        executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage"]
+    )
+    try:
+        yield launched
+    finally:
+        launched.close()
+
+
 class Curled(NamedTuple):
     """What curl got: the answer, and the seconds that it took, curl's own start not included."""
 
@@ -255,8 +290,9 @@ def _verdict(name: str, value: float) -> str:
 )
 def main(*, rounds: int, megabytes: int, out: Path) -> None:
     """Measure what the gateway takes with curl, a large page, and many slow readers."""
-    if shutil.which("curl") is None:
-        raise click.ClickException("curl is needed (Debian: apt-get install curl)")
+    for program in ("curl", "chromium"):
+        if shutil.which(program) is None:
+            raise click.ClickException(f"{program} is needed (Debian: apt-get install {program})")
     with tempfile.TemporaryDirectory(prefix="tahoe-bench-") as folder, OurGrid(Path(folder) / "ours") as grid:
         found = [GatewayWork(grid, Path(folder), megabytes).take(_report).figures for _ in range(rounds)]
     text = document("python -m experiments.bench.gateway", found)

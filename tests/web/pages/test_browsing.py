@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -175,6 +176,21 @@ def test_a_list_sorts_by_its_columns(profile, site, home):
     page.get_by_role("link", name="Size").click()
     assert rows(page) == ["zoo", "photo 9", "Album", "photo 10"]
     expect(page.locator("th[aria-sort]")).to_have_attribute("aria-sort", "descending")
+
+
+def test_of_ten_thousand_entries_only_those_in_sight_are_laid_out(profile, site, home):
+    children = {f"photo {number:05}": ["filenode", {"ro_uri": "URI:LIT:me"}] for number in range(10_000)}
+    site.ask("POST", f"/vdrive/private/{home}?t=set_children", json.dumps(children).encode())
+    page = profile.page(f"/drive/private/{home}")
+    expect(page.locator("table.listing tbody tr")).to_have_count(10_000)
+    is_drawn = (
+        "(name) => document.querySelector(`input[value='${name}']`).checkVisibility({ contentVisibilityAuto: true })"
+    )
+    assert page.evaluate(is_drawn, "photo 00000")
+    assert not page.evaluate(is_drawn, "photo 09999")
+    page.keyboard.press("End")
+    page.wait_for_function(f"() => ({is_drawn})('photo 09999')")
+    assert not page.evaluate(is_drawn, "photo 05000")
 
 
 def test_everything_needed_works_without_a_script(without_script, site, home, tmp_path):
