@@ -180,7 +180,7 @@ class Inquiry:
 
     def _judge(self) -> Choice:
         seen = self._seen
-        choice = self.hearing.best_effort()
+        choice = self.hearing.best_effort() if self._wanted.writing else self.hearing.wary_effort()
         if choice is not None and (seen is None or choice.version.identity >= seen.identity):
             return choice
         if seen is not None and self.hearing.can_recover(seen):

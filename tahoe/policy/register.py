@@ -20,6 +20,11 @@ may still win by messages that are under way, and so may an older one as long as
 merges all these ``heads``. One seen on fewer than k positions can't win any more once he has reached a quorum
 himself: he overwrote it in at most k - 1 places, and it has at most N - Q others.
 
+Homes that crash, lose and forget are reckoned with, and homes that lie about what they carry are not, but for this: where
+a version has been acknowledged by no more than Q, one of them that shows an older one may make that the one that counts.
+A reader who can't rule that out is given the newest version in reach with the warning below. Several liars at once
+can still pass an older version off as certain on a reader who has never seen the newer one; on one who has, none can.
+
 Where too few homes are in reach, the newest version that can be recovered is still given, with the warning that it
 may be stale. A version that won nowhere is mended by the next writer, who writes on top of whatever each position
 carries, with a number above all he has seen.
@@ -27,6 +32,7 @@ carries, with a number above all he has seen.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -136,17 +142,42 @@ class Register:
 
     def best_effort(self) -> Choice | None:
         """The version to give when nobody is left to ask: the newest that can be recovered; None if none can."""
+        return self.choice() or self._newest_in_reach()
+
+    def wary_effort(self) -> Choice | None:
+        """The same for a reader who does not believe every home: if one lie may have made the choice, he is told so."""
         certain = self.choice()
-        if certain is not None:
+        if certain is not None and self._withstands_a_lie(certain.version):
             return certain
-        found = next((version for version in self._newest_first() if self.can_recover(version)), None)
-        return None if found is None else Choice(found, may_be_stale=True)
+        return self._newest_in_reach()
 
     def heads(self, base: SlotVersion) -> list[SlotVersion]:
         """What a writer who changes ``base`` must merge: it, and others that can be recovered and may still win."""
         floor = base.sequence if self.has_won(base) else 0
         others = (version for version in self._newest_first() if version.sequence >= floor and version != base)
         return [base, *(version for version in others if self.can_recover(version))]
+
+    def _newest_in_reach(self) -> Choice | None:
+        found = next((version for version in self._newest_first() if self.can_recover(version)), None)
+        return None if found is None else Choice(found, may_be_stale=True)
+
+    def _withstands_a_lie(self, version: SlotVersion) -> bool:
+        """Whether no other that is seen could have won instead, even if one of the homes keeps back that it has it.
+
+        Versions are signed, so a home can't invent a newer one; it can only show an older one than it has taken.
+        """
+        if self.has_won(version):
+            return True
+        places = positions_of(version)
+        against = sum(self._carries_another(place, version) for place in places)
+        silent = sum(place.home not in self.heard for place in places)
+        most_of_a_home = max(Counter(version.homes).values())
+        return not against or against + silent + most_of_a_home < version.shape.quorum
+
+    def _carries_another(self, place: Position, version: SlotVersion) -> bool:
+        """Whether a position carries something newer, or a rival of the same number."""
+        carried = self.carried(place)
+        return carried is not None and carried != version.identity and carried.sequence >= version.sequence
 
     def _newest_first(self) -> Iterator[SlotVersion]:
         return (self.versions[identity] for identity in sorted(self.versions, reverse=True))

@@ -399,6 +399,31 @@ def test_what_was_seen_before_is_given_though_most_servers_roll_back_but_only_wi
     assert (found.data, found.may_be_stale) == (content(100, 1), True)
 
 
+async def asked(rig, home, capability):
+    """Ask one home for all that it has."""
+    server = next(each for each in rig.roster if each.node == home.name)
+    question = ReadSlot(capability.storage_index, 0, 1000, 10_000)
+    return await rig.clients[0].context.ask(server.address, question, timeout=5.0)
+
+
+def test_where_the_lie_of_one_home_would_hide_a_version_the_reader_is_told_of_doubt(rig):
+    capability = rig.do(rig.slots[0].create(content(100)))
+    settle(rig)
+    homes = [rig.home(capability, number) for number in range(10)]
+    answers = {}
+    homes[5].bend = _recorder(answers, homes[5].name)
+    rig.do(asked(rig, homes[5], capability))
+    for machine in homes[:3]:
+        machine.down = True
+    rig.do(rig.slots[0].overwrite(capability, content(100, 1)))
+    settle(rig)
+    for machine in homes[:3]:
+        machine.down = False
+    homes[5].bend = _replayed(answers[homes[5].name])
+    found = rig.do(rig.slots[1].read(capability), 1)
+    assert (found.data, found.may_be_stale) == (content(100, 1), True)
+
+
 # --- several writers -----------------------------------------------------------------------------------------
 
 

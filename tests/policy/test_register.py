@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 import pytest
@@ -76,6 +76,30 @@ def test_with_too_few_homes_in_reach_the_newest_that_can_be_recovered_is_given_w
     one, two = _version(1), _version(2)
     assert _heard(*[one] * 3, *[two] * 2).best_effort() == Choice(one, may_be_stale=True)
     assert _heard(one, one).best_effort() is None
+
+
+@pytest.mark.parametrize(("needed", "total"), [(3, 10), (2, 5), (3, 7), (2, 3)])
+def test_no_single_liar_passes_an_older_version_or_a_rival_off_as_certain(needed, total):
+    one, won, lost = (_version(*each, needed=needed, total=total) for each in ((1,), (2, "a"), (2, "b")))
+    quorum = won.shape.quorum
+    doubts = 0
+    for honest, older, shown in product(range(total), range(total), (one, lost, None)):
+        for rivals in range(total - honest - older):
+            # the liar and at least Q - 1 others have what won; what the others have is heard or not
+            if older + rivals > total - quorum:
+                continue
+            choice = _heard(*[won] * honest, *[one] * older, *[lost] * rivals, shown).wary_effort()
+            assert choice is None or choice.may_be_stale or choice.version == won
+            doubts += choice is not None and choice.may_be_stale
+    assert doubts
+
+
+def test_where_nobody_can_have_made_the_difference_a_reader_has_no_doubt():
+    one, fork = _version(1), _version(2, "a")
+    assert _heard(*[one] * 6, *[fork] * 4).wary_effort() == Choice(one, may_be_stale=False)
+    assert _heard(*[one] * 5, *[fork] * 5).wary_effort() == Choice(one, may_be_stale=False)
+    assert _heard(*[one] * 4, *[fork] * 6).wary_effort() == Choice(fork, may_be_stale=True)
+    assert _heard(*[one] * 3, *[fork] * 7).wary_effort() == Choice(fork, may_be_stale=False)
 
 
 def test_homes_that_have_not_answered_are_named():
