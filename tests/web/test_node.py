@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 
 import pytest
 
@@ -52,3 +54,23 @@ def _schemes(servers) -> list[str]:
     for server in servers:
         server._listener.close()
     return [server._scheme for server in servers]
+
+
+def test_a_gateway_that_nobody_asks_runs_no_timer_and_no_task(gateway):
+    async def at_work() -> tuple[int, int]:
+        timers = sum(not handle.cancelled() for handle in gateway.loop._scheduled)
+        return timers, len(asyncio.all_tasks()) - 1  # this one
+
+    def look() -> tuple[int, int]:
+        return asyncio.run_coroutine_threadsafe(at_work(), gateway.loop).result(10)
+
+    before = look()
+    with gateway.connect() as silent:
+        silent.sendall(b"GET / HT")
+        gateway.put(b"something" * 100)
+        gateway.request("GET", "/status")
+        assert look() > before
+    deadline = time.monotonic() + 30
+    while look() != before:  # connections are closed in the loop's own time
+        assert time.monotonic() < deadline
+    assert before[0] == 0

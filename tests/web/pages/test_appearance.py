@@ -103,6 +103,22 @@ def test_the_first_page_follows_the_grid_while_it_is_looked_at(profile, site):
         broker["connected"] = True
 
 
+def test_a_transfer_is_followed_to_its_end_and_no_further(profile, site):
+    with site.services.transfers.watch("download", "crossing.bin", 2_000_000) as transfer:
+        page = profile.context.new_page()
+        page.clock.install()
+        page.goto(site.url(f"/transfer/{transfer.identity}"), wait_until="networkidle")
+        expect(page.locator(".chip").first).to_have_text("running")
+        transfer.moved = 2_000_000
+    page.clock.run_for("00:10")
+    expect(page.locator(".chip").first).to_have_text("done")
+    expect(page.get_by_text("2 MB in")).to_be_visible()
+    before = len(profile.asked)
+    page.clock.run_for("10:00")
+    page.evaluate("() => fetch('/transfers')")  # whatever was asked before this has been noted when it is
+    assert profile.asked[before:] == [site.url("/transfers")]
+
+
 def test_a_page_that_nobody_sees_asks_for_nothing(profile, site):
     page = profile.context.new_page()
     page.clock.install()  # the page's timers run when the test says so, and never by themselves

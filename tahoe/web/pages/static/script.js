@@ -27,16 +27,17 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = before; }, 1500);
 });
 
-// --- live parts: polled while the page is looked at, and only then -------------------------------------------
+// --- live parts: polled while the page is looked at, and only until what they tell of has ended -------------------------------------------
 
 async function refresh() {
   if (document.hidden) return;
-  for (const part of document.querySelectorAll("[data-live]")) {
+  for (const part of document.querySelectorAll("[data-live]:not([data-ended])")) {
     if (part.contains(document.activeElement)) continue;
     try {
       const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" } });
       if (!answer.ok) continue;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-live]");
+      if (fresh && "ended" in fresh.dataset) part.dataset.ended = "";
       if (fresh && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
     } catch {
       return; // the node is down: what was seen last stays, and the next round tries again
