@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -187,6 +188,7 @@ def kept(grid):
     return Kept(grid)
 
 
+@pytest.mark.timeout(300)
 def test_a_repairer_that_is_killed_at_any_moment_leaves_nothing_half_and_the_next_one_ends_it(grid, kept):
     for part in PARTS:
         kept.lose()
@@ -245,3 +247,27 @@ def test_two_caretakers_mend_the_same_file_at_once_and_both_are_right(grid):
     verified = kept.begin("verify").result()["results"]
     assert verified["healthy"]
     assert verified["count-corrupt-shares"] == 0
+
+
+@pytest.mark.timeout(300)
+def test_who_moves_shares_off_a_leaving_server_may_be_killed_and_so_may_that_server(grid):
+    leaving, taker = "server-0", f"server-{len(grid.server_names)}"
+    kept = Kept(grid)
+    grid.add_servers(1)
+    assert grid.gateway.ask("POST", "/care?t=add&name=moved", kept.cap.encode()).status == 200
+    _drain(grid, leaving, "1d")
+    until(lambda: any(server["leaving"] for server in grid.report()["servers"]), "the client hears of it")
+    for victim in (CLIENT_NAME, leaving, taker):
+        Job(grid.gateway, "/care?t=start-round")
+        until(lambda: grid.uploads(taker) or kept.shares(taker), "a move has begun")
+        grid.kill([victim])
+        grid.restart(victim)
+        assert {path.name for path in kept.shares(*grid.server_names)} == {"0", "1", "2", "3"}
+        kept.assert_readable_and_nothing_half()
+    until(lambda: Job(grid.gateway, "/care?t=start-round").result() and kept.shares(taker), "it has moved")
+    kept.assert_readable_and_nothing_half()
+
+
+def _drain(grid: RealGrid, name: str, patience: str) -> None:
+    command = [sys.executable, "-m", "tahoe.cli.main", "drain", str(grid.plan.root / name), "--patience", patience]
+    subprocess.run(command, check=True, capture_output=True)
