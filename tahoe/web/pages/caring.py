@@ -14,11 +14,12 @@ from tahoe.actors.caretaker import OWN_ROOT, Caretaker
 from tahoe.actors.deepkeeping import Action, Order
 from tahoe.codec.capability import Capability, Directory, parse
 from tahoe.errors import NoSuchRoot
-from tahoe.web.care import caretaker_of, health_of, round_work
+from tahoe.web.care import caretaker_of, round_work
 from tahoe.web.checks import DEEP, deep_work, work_of
 from tahoe.web.errors import WebError
 from tahoe.web.jobs import Job
-from tahoe.web.pages.health import health
+from tahoe.web.pages.health import Danger, danger_of, health
+from tahoe.web.pages.recent import Recent
 from tahoe.web.pages.site import Site, Visit, see
 from tahoe.web.pages.spots import Crumb, drive, opened
 from tahoe.web.pages.work import SHARES, work
@@ -36,6 +37,7 @@ class Caring:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._danger: tuple[Caretaker, Recent[Danger]] | None = None
         self._forms: dict[str, Callable[[Visit], Awaitable[ASGIApp]]] = {
             "look": _look,
             "treat": _treat,
@@ -47,19 +49,28 @@ class Caring:
 
     async def look(self, visit: Visit) -> ASGIApp:
         """GET: how it stands with everything."""
-        caretaker = visit.services.caretaker
+        caretaker, facts = visit.services.caretaker, self._site.health()
         view = None
-        if caretaker is not None:
-            view = health(caretaker, health_of(caretaker), await _own(visit))
+        if caretaker is not None and facts is not None:
+            view = health(caretaker, facts, self._danger_of(caretaker), await _own(visit))
         context = {"view": view, "url_of": _url_of(visit), "status": await visit.services.status()}
         return await self._site.draw(visit, "health", context)
+
+    def _danger_of(self, caretaker: Caretaker) -> Danger:
+        if self._danger is None or self._danger[0] is not caretaker:
+            self._danger = caretaker, Recent(lambda: danger_of(caretaker.shared))
+        return self._danger[1]()
 
     async def change(self, visit: Visit) -> ASGIApp:
         """POST: do what a form says."""
         chosen = next((done for word, done in self._forms.items() if word in visit.query), None)
         if chosen is None:
             raise WebError(400, "this form is of another version of the gateway; load the page again")
-        return await chosen(visit)
+        try:
+            return await chosen(visit)
+        finally:
+            self._site.forget_health()
+            self._danger = None
 
     async def job(self, visit: Visit) -> ASGIApp:
         """GET: long work, how far it is, and what it came to."""

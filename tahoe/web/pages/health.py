@@ -108,28 +108,45 @@ class Health:
     worked: float | None
 
 
-def health(caretaker: Caretaker, facts: Mapping[str, Any], own: Collection[str]) -> Health:
+class Danger(NamedTuple):
+    """What is not safe, the most endangered first, and the servers as they were seen then."""
+
+    objects: Sequence[tuple[Record, Safety]]
+    standing: Standing
+
+
+def danger_of(shared: CareRound) -> Danger:
+    """Return what is not safe."""
+    standing = shared.standing()
+    found = sorted(_in_danger(shared, standing), key=lambda pair: -shared.danger(pair[0], standing))
+    return Danger(found, standing)
+
+
+def health(caretaker: Caretaker, facts: Mapping[str, Any], danger: Danger, own: Collection[str]) -> Health:
     """Return what the page tells.
 
     Args:
         caretaker: of the node.
         facts: what it reports, as programs get it (``tahoe/web/care.py``).
+        danger: what is not safe.
         own: names of roots that are looked after unasked.
     """
-    shared = caretaker.shared
-    standing = shared.standing()
+    shared, roots = caretaker.shared, caretaker.care.roots
     level, headline = HEADLINES[facts["state"]]
     if facts["last-round-age"] is None:
         level, headline = "unknown", "Not looked at yet"
-    in_danger = sorted(_in_danger(shared, standing), key=lambda pair: -shared.danger(pair[0], standing))
     return Health(
         level,
         headline,
         facts["reasons"],
-        [_cared(caretaker.care.roots[root["name"]], root, is_own=root["name"] in own) for root in facts["roots"]],
-        [_endangered(record, safety, standing) for record, safety in in_danger[:MOST_NAMED]],
-        max(0, len(in_danger) - MOST_NAMED),
-        list(_servers(shared, standing)),
+        [
+            _cared(roots[root["name"]], root, is_own=root["name"] in own)
+            for root in facts["roots"]
+            if root["name"] in roots  # what is told may be older than what is looked after
+        ],
+        [_endangered(record, safety, danger.standing) for record, safety in danger.objects[:MOST_NAMED]],
+        max(0, len(danger.objects) - MOST_NAMED),
+        list(_servers(shared, shared.standing())),
         [(_DEEDS.get(name, name), count) for name, count in facts["done"].items() if count],
         facts["bytes"],
         facts["troubles"][:-6:-1],

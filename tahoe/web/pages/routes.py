@@ -14,7 +14,6 @@ from starlette.routing import BaseRoute, Route
 from tahoe.web import files
 from tahoe.web.app import PageRoute
 from tahoe.web.calls import Call
-from tahoe.web.care import health_of
 from tahoe.web.errors import WebError
 from tahoe.web.pages import render, words
 from tahoe.web.pages.browsing import Browsing, open_capability, store_loose
@@ -85,8 +84,7 @@ class NodePages:
             for name in names
             if name == PRIVATE_ROOT or name in roots
         ]
-        caretaker = visit.services.caretaker
-        view = welcome(status, None if caretaker is None else health_of(caretaker))
+        view = welcome(status, self._site.health())
         return await self._site.draw(visit, "welcome", {"view": view, "status": status, "drives": drives})
 
     async def transfers(self, visit: Visit) -> ASGIApp:

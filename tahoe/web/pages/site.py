@@ -16,8 +16,10 @@ from starlette.responses import RedirectResponse, Response
 
 from tahoe.errors import TahoeError
 from tahoe.web.calls import Call
+from tahoe.web.care import health_of
 from tahoe.web.errors import WebError, status_of, text_of
 from tahoe.web.pages import render
+from tahoe.web.pages.recent import Recent
 from tahoe.web.pages.spots import Crumb, Spot, drive, spot_of
 from tahoe.web.places import PRIVATE_ROOT
 from tahoe.web.services import Services
@@ -108,6 +110,15 @@ class Site:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._nickname = ""
+        self._health = Recent(lambda: health_of(services.caretaker) if services.caretaker else None)
+
+    def health(self) -> Mapping[str, Any] | None:
+        """How it stands with what is looked after, as programs get it; None: the node has no caretaker."""
+        return None if self._services.caretaker is None else self._health()
+
+    def forget_health(self) -> None:
+        """Somebody has changed something about it."""
+        self._health.forget()
 
     def page(self, gather: Gather) -> Callable[[Request], Awaitable[Any]]:
         """Return an endpoint that lets ``gather`` answer whoever has a session."""

@@ -17,6 +17,7 @@ from tahoe.web.pages.about import about, powers, qr_code
 from tahoe.web.pages.directory import COLUMNS, Order, changed_of, natural, rows, summary
 from tahoe.web.pages.holdings import Fact, matrix
 from tahoe.web.pages.network import introducer, vdrive
+from tahoe.web.pages.recent import Recent
 from tahoe.web.pages.site import Head
 from tahoe.web.pages.spots import drive, opened, spot_of
 from tahoe.web.pages.transfers import LEFT, WIDTH, timeline
@@ -380,6 +381,28 @@ def test_roots_lead_to_their_pages():
     told = vdrive({"global": (True, 3), "films/old": (False, 1)})
     assert [root.url for root in told] == ["/drive/films%2Fold", "/drive/global"]
     assert told[1].title == "Global drive"
+
+
+@given(st.floats(0, 10), st.lists(st.floats(0, 50), max_size=9))
+def test_what_is_costly_takes_a_twentieth_of_the_time_at_most(cost, pauses):
+    now = spent = 0.0
+
+    def find():
+        nonlocal now, spent
+        now += cost
+        spent += cost
+        return spent
+
+    recent = Recent(find, lambda: now, lambda: spent)
+    assert recent() == cost
+    began = now
+    for pause in pauses:
+        now += pause
+        recent()
+    assert spent - cost <= (now - began) / 20 + cost
+    before = spent
+    recent.forget()
+    assert recent() == before + cost
 
 
 # --- addresses ---------------------------------------------------------------------------------------------
