@@ -14,6 +14,7 @@ import msgspec
 
 from tahoe.actors.keeper import Target
 from tahoe.actors.keeping import KeepingDesk
+from tahoe.actors.leases import Mandate
 from tahoe.codec.capability import ImmutableVerify, SlotVerify, parse
 from tahoe.errors import BadCapability
 from tahoe.policy.care import Outlook, Standing, Trust, outlook
@@ -35,6 +36,9 @@ class Root(msgspec.Struct, array_like=True):
         walked: when it was last seen from top to bottom; 0: never.
         trouble: why the last attempt failed; empty if it did not.
         published: write cap of the slot that a manifest of it is kept in; empty: none is.
+        delegation: signed; its account is what leases are for. Empty: this node's own.
+        account: that it names.
+        expires: when it runs out; by then there must be another one.
     """
 
     name: str
@@ -44,6 +48,14 @@ class Root(msgspec.Struct, array_like=True):
     walked: float = 0.0
     trouble: str = ""
     published: str = ""
+    delegation: bytes = b""
+    account: str = ""
+    expires: float = 0.0
+
+    @property
+    def mandate(self) -> Mandate | None:
+        """On whose behalf leases are made; None: on this node's."""
+        return Mandate(self.account, self.delegation) if self.delegation else None
 
 
 class Record(msgspec.Struct, array_like=True):
@@ -195,6 +207,16 @@ class CareList:
     def of_root(self, name: str) -> Iterator[Record]:
         """The records that were last reached from a root."""
         return (record for record in self.records.values() if record.root == name)
+
+
+def indexes_by_home(records: Iterable[Record]) -> dict[NodeId, list[bytes]]:
+    """Which storage indexes each server has shares of."""
+    found: dict[NodeId, dict[bytes, None]] = {}
+    for record in records:
+        for nodes in record.homes.values():
+            for node in nodes:
+                found.setdefault(node, {})[record.target.storage_index] = None
+    return {node: list(indexes) for node, indexes in found.items()}
 
 
 def _drawer_name(drawer: int) -> str:

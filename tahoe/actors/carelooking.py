@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tahoe.actors.carelist import Record
+from tahoe.actors.carelist import Record, indexes_by_home
 from tahoe.actors.careround import CareRound
 from tahoe.actors.checking import Holdings, ask_servers
 from tahoe.actors.keeper import Keeper
+from tahoe.actors.leases import Mandate
 from tahoe.codec.capability import ImmutableVerify, SlotVerify
 from tahoe.policy.care import DAY, Safety, Standing
 from tahoe.protocol import HaveShares, NodeId
@@ -119,16 +120,22 @@ class Looking:
     async def _renew(self, records: Iterable[Record]) -> None:
         """Renew leases whose time it is."""
         now = self._ctx.wall_time()
-        wanted: dict[NodeId, dict[bytes, None]] = {}
         due = [record for record in records if now - record.leased >= self._round.rules.renew_every and record.homes]
+        by_root: dict[str, list[Record]] = {}
         for record in due:
-            for node in dict.fromkeys(node for nodes in record.homes.values() for node in nodes):
-                wanted.setdefault(node, {})[record.target.storage_index] = None
-        if not wanted:
-            return
-        leased = await self._keeper.renew({node: list(indexes) for node, indexes in wanted.items()})
-        for record in due:
+            by_root.setdefault(record.root, []).append(record)
+        for name, some in by_root.items():
+            root = self._round.care.roots.get(name)
+            mandate = None if root is None else root.mandate
+            if root is None or mandate is None or now < root.expires:  # else the report says that there is none
+                await self._renew_for(mandate, some)
+
+    async def _renew_for(self, mandate: Mandate | None, records: Sequence[Record]) -> None:
+        """Renew leases for one account, wherever shares are."""
+        wanted = indexes_by_home(records)
+        leased = await self._keeper.renew(wanted, mandate)
+        for record in records:
             if record.target.storage_index in leased:
-                record.leased = now
+                record.leased = self._ctx.wall_time()
         self._round.spend(100.0 * sum(map(len, wanted.values())), len(wanted))
         self._round.tidings.counts["renewed"] += len(leased)

@@ -127,6 +127,7 @@ class Mending:
         if made or mended:
             self._round.tidings.counts["repairs"] += 1
             self._round.tidings.counts["shares made"] += len(made) + len(mended)
+            record.leased = 0.0  # new shares bear this node's lease, which need not be the one that is wanted
         if trouble:
             self._round.tidings.counts["failures"] += 1
             self._round.tidings.complain(f"a repair is not complete: {trouble}")

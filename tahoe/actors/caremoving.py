@@ -94,6 +94,7 @@ class Moving:
             await carrier.farewell()
             record.homes[number] = [node for node in record.homes[number] if node != source]
         record.sites = 0  # there may be more to move
+        record.leased = 0.0  # as after a repair
         self._round.care.touch(record)
         return True
 

@@ -19,6 +19,9 @@ DAY = 86400.0
 STALE_PERIODS = 2.0
 """Knowledge older than so many check periods is stale."""
 
+DELEGATION_WARNING = 30 * DAY
+"""A delegation that ends sooner is spoken of."""
+
 NAMED_AT_MOST = 20
 
 
@@ -44,6 +47,7 @@ class RootReport(NamedTuple):
         verified: when all of it was last seen alive, seconds since the epoch; 0: never.
         trouble: why it could not be seen from top to bottom.
         published: whether a manifest of it is kept for others.
+        delegated: until when its leases may be made on behalf of its owner; 0: they are this node's own.
     """
 
     name: str
@@ -51,6 +55,7 @@ class RootReport(NamedTuple):
     verified: float
     trouble: str
     published: bool
+    delegated: float = 0.0
 
 
 class CareReport(NamedTuple):
@@ -86,6 +91,7 @@ class CareReport(NamedTuple):
                     "verified-age": _age(self.time, root.verified),
                     "trouble": root.trouble,
                     "published": root.published,
+                    "delegated-until": root.delegated or None,
                 }
                 for root in self.roots
             ],
@@ -110,7 +116,7 @@ def _report_root(root: Root, records: Sequence[Record], standing: Standing, rule
     counts = Counter(safety_of(record, standing, rules).value for record in records)
     verified = min((record.confirmed for record in records), default=0.0)
     verified = min(verified, root.walked) if root.walked else 0.0
-    return RootReport(root.name, dict(counts), verified, root.trouble, bool(root.published))
+    return RootReport(root.name, dict(counts), verified, root.trouble, bool(root.published), root.expires)
 
 
 def safety_of(record: Record, standing: Standing, rules: CareRules) -> Safety:
@@ -126,7 +132,14 @@ def _light(roots: Iterable[RootReport], rules: CareRules, now: float) -> Light:
         if root.counts.get(Safety.LOST.value):
             return Light.RED
         is_stale = not root.verified or now - root.verified > STALE_PERIODS * rules.check_every
-        if is_stale or root.trouble or root.counts.get(Safety.AT_RISK.value) or root.counts.get(Safety.UNKNOWN.value):
+        is_over = 0 < root.delegated < now
+        if (
+            is_over
+            or is_stale
+            or root.trouble
+            or root.counts.get(Safety.AT_RISK.value)
+            or root.counts.get(Safety.UNKNOWN.value)
+        ):
             light = Light.YELLOW
     return light
 
@@ -147,12 +160,20 @@ def _reasons(
         if root.verified and now - root.verified > STALE_PERIODS * rules.check_every:
             days = (now - root.verified) / DAY
             yield f"{root.name}: it is {days:.0f} days since all of it was seen alive"
+        yield from _mandate_reasons(root, now)
     if care.worked and now - care.worked > STALE_PERIODS * rules.check_every:
         yield f"the caretaker has not been able to work for {(now - care.worked) / DAY:.0f} days"
     if standing.distrusted:
         yield f"{len(standing.distrusted)} servers have been found to lie about what they hold"
     if standing.leaving:
         yield f"{len(standing.leaving)} servers are about to leave"
+
+
+def _mandate_reasons(root: RootReport, now: float) -> Iterable[str]:
+    if 0 < root.delegated < now:
+        yield f"{root.name}: the owner's delegation has run out, so no lease is renewed; ask for a new one"
+    elif 0 < root.delegated < now + DELEGATION_WARNING:
+        yield f"{root.name}: the owner's delegation ends in {(root.delegated - now) / DAY:.0f} days; ask for a new one"
 
 
 def _crowding(care: CareList) -> Iterable[str]:

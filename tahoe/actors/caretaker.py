@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tahoe.actors.carelist import CareList, Root
+from tahoe.actors.carelist import CareList, Root, indexes_by_home
 from tahoe.actors.carerehoming import Rehoming
 from tahoe.actors.carereport import CareReport, report_on
 from tahoe.actors.careround import CareRound, Tidings
@@ -21,12 +21,13 @@ from tahoe.actors.client import Client
 from tahoe.actors.keeper import Target, target_of
 from tahoe.actors.manifests import create_manifest, read_manifest, write_manifest
 from tahoe.actors.tree import Walk
-from tahoe.codec.capability import Directory, SlotRead, SlotWrite, parse
+from tahoe.codec.capability import Capability, Directory, SlotRead, SlotWrite, parse
 from tahoe.context import Actor, Context
-from tahoe.errors import BadCapability, NoSuchRoot, TahoeError
+from tahoe.errors import BadCapability, BadMessage, NoSuchRoot, TahoeError
 from tahoe.policy.allowance import Allowance, Budget
 from tahoe.policy.care import CareRules
-from tahoe.protocol import CARETAKER
+from tahoe.protocol import CARETAKER, NodeId
+from tahoe.session.delegation import open_delegation, parse_delegation
 
 DAY = 86400.0
 OWN_ROOT = "private"
@@ -45,12 +46,14 @@ class CareTerms:
         budget: what may be spent.
         tick: seconds between two looks at what is due.
         own_roots: look after the node's own root and the grid's named ones, without being told.
+        verify_only: hold nothing that can read what is looked after: verify caps, and read caps of manifests.
     """
 
     rules: CareRules = field(default_factory=CareRules)
     budget: Budget = field(default_factory=Budget)
     tick: float = 3600.0
     own_roots: bool = True
+    verify_only: bool = False
 
 
 def nobody(report: CareReport) -> None:
@@ -93,33 +96,61 @@ class Caretaker(Actor):
 
     # --- what people say ---------------------------------------------------------------------------------------
 
-    async def add(self, name: str, capability: str, *, manifest: bool = False) -> None:
+    async def add(self, name: str, capability: str, *, manifest: bool = False, delegation: str = "") -> None:
         """Look after something.
 
         Args:
             name: how it is called; what had this name before is looked after no more.
             capability: of a directory, a file, or a manifest.
             manifest: whether it is one.
+            delegation: of the account that leases are for (``session/delegation.py``); empty: this node's own.
 
         Raises:
-            BadCapability: it is of no kind that can be looked after.
+            BadCapability: it is of no kind that can be looked after, or the delegation is of no use here.
         """
         found = parse(capability)
         if manifest and not isinstance(found, (SlotRead, SlotWrite)):
             raise BadCapability("a manifest is a slot; give its read capability")
         if target_of(found) is None:
             raise BadCapability("this capability holds the file itself: it can't be lost, and needs no care")
-        self.care.roots[name] = Root(name, capability, manifest, self.ctx.wall_time())
+        if self._terms.verify_only and not manifest:
+            capability = verify_only(found)
+        root = Root(name, capability, manifest, self.ctx.wall_time())
+        if delegation:
+            root.delegation = parse_delegation(delegation)
+            root.account, _, root.expires = self._opened(root.delegation)
+        self.care.roots[name] = root
         await self.care.save_roots()
 
+    def _opened(self, signed: bytes) -> tuple[str, NodeId, int]:
+        """The account, the delegate and the end of a delegation.
+
+        Raises:
+            BadCapability: it was not signed by its account, has run out, or was given to somebody else.
+        """
+        try:
+            found = open_delegation(self._client.membership.ledger.grid_public_key, signed)
+        except BadMessage as error:
+            raise BadCapability(f"this delegation does not hold: {error}") from error
+        if found.delegate != self.ctx.name:
+            raise BadCapability(f"this delegation was given to {found.delegate}, and this node is {self.ctx.name}")
+        if found.expires < self.ctx.wall_time():
+            raise BadCapability("this delegation has run out; ask the owner of the account for a new one")
+        return found.account, found.delegate, found.expires
+
     async def remove(self, name: str) -> None:
-        """Look after it no more. What it led to is forgotten at once; leases run out by themselves.
+        """Look after it no more. What it led to is forgotten at once.
+
+        Leases run out by themselves; those that were made on behalf of another account are cancelled.
 
         Raises:
             NoSuchRoot: there is none of this name.
         """
-        if self.care.roots.pop(name, None) is None:
+        root = self.care.roots.pop(name, None)
+        if root is None:
             raise NoSuchRoot(name)
+        if root.mandate is not None:
+            await self._client.keeper.cancel(indexes_by_home(self.care.of_root(name)), root.mandate)
         for record in list(self.care.of_root(name)):
             self.care.touch(record)
             del self.care.records[record.target.storage_index]
@@ -289,3 +320,17 @@ class Caretaker(Actor):
         if report.state.value != self._state:
             self._state = report.state.value
             self.on_change(report)
+
+
+def verify_only(capability: Capability) -> str:
+    """The verify cap of one object, for a caretaker that holds nothing else.
+
+    Raises:
+        BadCapability: it is a directory's, and what is in it would be looked after by nobody.
+    """
+    if isinstance(capability, Directory):
+        raise BadCapability(
+            "this node holds verify capabilities only, and a directory's does not tell what is in it: let its owner keep a "
+            "manifest (tahoe care publish), and add that with --manifest"
+        )
+    return str(capability.verifier())

@@ -7,14 +7,15 @@ a capability holds by itself (a literal) can't be lost, and what is of a kind no
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from tahoe.actors.checking import INDEXES_IN_MESSAGE, ask_holdings, file_health
 from tahoe.actors.keeping import KeepingDesk
-from tahoe.actors.leases import FileLeases
+from tahoe.actors.leases import FileLeases, Mandate, delegated_master
 from tahoe.actors.repairing import NOTHING_DONE, Findings, Mended, mend_file
+from tahoe.actors.servers import Server
 from tahoe.actors.slotchecking import SlotFindings, check_slot, verify_slot
 from tahoe.actors.slotrepairing import mend_slot
 from tahoe.actors.terms import ignore_progress
@@ -25,7 +26,7 @@ from tahoe.context import AskEach, Errand, Queue
 from tahoe.errors import BadCapability
 from tahoe.policy.health import LITERAL_HEALTH, Health
 from tahoe.policy.repair import AT_ONCE, RepairRule
-from tahoe.protocol import AddLeases, LeasesAdded, LeaseWanted, NodeId
+from tahoe.protocol import AddLeases, CancelLeases, LeasesAdded, LeasesCancelled, LeaseWanted, NodeId
 
 Target: TypeAlias = ImmutableVerify | SlotVerify
 """What is looked after: an immutable file or a slot, be it a directory's or not."""
@@ -169,33 +170,67 @@ class Keeper:
                 wanted.setdefault(node, []).append(examination.storage_index)
         return len(await self.renew(wanted))
 
-    async def renew(self, wanted: Mapping[NodeId, Sequence[bytes]]) -> dict[bytes, None]:
-        """Add or renew this node's leases on what servers have of some storage indexes.
+    async def renew(
+        self, wanted: Mapping[NodeId, Sequence[bytes]], mandate: Mandate | None = None
+    ) -> dict[bytes, None]:
+        """Add or renew leases on what servers have of some storage indexes.
+
+        Args:
+            wanted: indexes by server.
+            mandate: of the account that they are for; None: this node's.
 
         Returns:
             The indexes on which at least one server took it.
         """
-        sites, now = self._desk.sites(), int(self._desk.ctx.wall_time())
-        leases: dict[bytes, FileLeases] = {}
-        errands = []
-        for node, indexes in wanted.items():
-            if node not in sites:
-                continue
-            each = []
-            for index in indexes:
-                if index not in leases:
-                    leases[index] = FileLeases(self._desk.terms().lease_master, index)
-                each.append(LeaseWanted(index, leases[index].on(sites[node].lease_seed)))
-            for start in range(0, len(each), LEASES_IN_MESSAGE):
-                request = AddLeases(tuple(each[start : start + LEASES_IN_MESSAGE]), time=now)
-                errands.append(Errand((node, start), sites[node].address, request))
-        leased: dict[bytes, None] = {}
+        now, delegation = int(self._desk.ctx.wall_time()), mandate.delegation if mandate is not None else b""
+        errands = [
+            Errand(key, server.address, AddLeases(leases, delegation, now))
+            for key, server, leases in self._lease_parcels(wanted, self._master(mandate))
+        ]
+        leased: dict[NodeId, dict[bytes, None]] = {}
         timeout = self._desk.terms().room.habits.patience
         async with AskEach[tuple[NodeId, int], LeasesAdded](self._desk.ctx, errands, timeout=timeout) as outcomes:
-            async for _, outcome in outcomes:
+            async for (node, _), outcome in outcomes:
                 if isinstance(outcome, LeasesAdded):
-                    leased.update(dict.fromkeys(outcome.storage_indexes))
-        return leased
+                    leased.setdefault(node, {}).update(dict.fromkeys(outcome.storage_indexes))
+        if mandate is not None:  # what was repaired bears our own lease until its owner's account has taken it over
+            await self.cancel({node: list(indexes) for node, indexes in leased.items()})
+        return dict.fromkeys(index for indexes in leased.values() for index in indexes)
+
+    async def cancel(self, wanted: Mapping[NodeId, Sequence[bytes]], mandate: Mandate | None = None) -> int:
+        """Cancel leases that this node has made, for itself or by a mandate.
+
+        Returns:
+            How many servers did.
+        """
+        errands = [
+            Errand(key, server.address, CancelLeases(leases))
+            for key, server, leases in self._lease_parcels(wanted, self._master(mandate))
+        ]
+        timeout, count = self._desk.terms().room.habits.patience, 0
+        async with AskEach[tuple[NodeId, int], LeasesCancelled](self._desk.ctx, errands, timeout=timeout) as outcomes:
+            async for _, outcome in outcomes:
+                count += isinstance(outcome, LeasesCancelled)
+        return count
+
+    def _master(self, mandate: Mandate | None) -> bytes:
+        master = self._desk.terms().lease_master
+        return master if mandate is None else delegated_master(master, mandate.account)
+
+    def _lease_parcels(
+        self, wanted: Mapping[NodeId, Sequence[bytes]], master: bytes
+    ) -> Iterator[tuple[tuple[NodeId, int], Server, tuple[LeaseWanted, ...]]]:
+        """Leases by server, as many together as fit a message."""
+        sites = self._desk.sites()
+        secrets: dict[bytes, FileLeases] = {}
+        for node, indexes in wanted.items():
+            for start in range(0, len(indexes) if node in sites else 0, LEASES_IN_MESSAGE):
+                each = []
+                for index in indexes[start : start + LEASES_IN_MESSAGE]:
+                    if index not in secrets:
+                        secrets[index] = FileLeases(master, index)
+                    each.append(LeaseWanted(index, secrets[index].on(sites[node].lease_seed)))
+                yield (node, start), sites[node], tuple(each)
 
 
 async def do_each(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from tahoe.actors.servers import Server
+from tahoe.codec.hashing import Tag, tagged_pair_hash
 from tahoe.codec.keys import (
     bucket_cancel_secret,
     bucket_renewal_secret,
@@ -19,6 +20,27 @@ from tahoe.protocol import Lease, NodeId, UsageOf, UsageTold
 
 QUESTION_PATIENCE: Final = 8.0
 """Seconds to say how much is kept."""
+
+
+class Mandate(NamedTuple):
+    """A delegation that this node was given.
+
+    Args:
+        account: on whose behalf.
+        delegation: as it is shown to servers.
+    """
+
+    account: str
+    delegation: bytes
+
+
+def delegated_master(master: bytes, account: str) -> bytes:
+    """The lease master secret for leases on behalf of another account.
+
+    They are leases of their own beside this node's: what is charged to whom never changes with a renewal, and each can be
+    cancelled by itself.
+    """
+    return tagged_pair_hash(Tag.DELEGATED_LEASES, master, account.encode())
 
 
 class FileLeases:

@@ -158,8 +158,9 @@ class Placing:
     async def renew(self) -> None:
         """Renew leases where shares were found and nothing was offered (offers renew by themselves). Best effort."""
         holders = dict.fromkeys(node for nodes in self.placement.holders().values() for node in nodes)
+        now = int(self._ctx.wall_time())
         errands = [
-            self.errand(node, node, AddLeases((self._lease_wanted(node),)))
+            self.errand(node, node, AddLeases((self._lease_wanted(node),), time=now))
             for node in holders
             if node not in self._offered
         ]

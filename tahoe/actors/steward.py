@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
+from tahoe.codec.container import RELEASED_OWNER
 from tahoe.context import Context, Queue
 from tahoe.errors import NoSpace, TahoeError
 from tahoe.policy.lease import Collection, CollectionTerms, Room
@@ -73,6 +74,7 @@ class Steward:
         self._ctx = ctx
         self._keepers = keepers
         self._terms = terms
+        self._released = float("-inf")
 
     @property
     def books(self) -> Books:
@@ -205,6 +207,23 @@ class Steward:
                 return collected
             collected += moved
 
+    async def release_ended(self) -> int:
+        """Charge nobody any more for shares whose last lease has ended; return how many there were since the last time.
+
+        They may stay for months yet, when there is room; that is this server's kindness, and counts against no quota.
+        """
+        if not self.books.clock.is_started:
+            return 0
+        first, now, count = self._released, self.now(), 0
+        while True:
+            ended = await self._ctx.compute(self.books.index.expiring, first, now - 1.0, QUESTION)
+            await self._ctx.compute(_release, self.books, ended)
+            count += len(ended)
+            if len(ended) < QUESTION or ended[-1].expires == first:
+                self._released = now
+                return count
+            first = float(ended[-1].expires)
+
     async def empty_trash(self) -> int:
         """Remove what has been in the trash for its whole window; return how many shares."""
         if not self.books.clock.is_started:
@@ -252,6 +271,7 @@ class Steward:
         while True:
             await self._ctx.sleep(self._terms.collect_every)
             try:
+                await self.release_ended()
                 await self.collect()
                 await self.empty_trash()
             except TahoeError:  # a disk that fails shows in every answer; this goes on when it is well again
@@ -360,6 +380,12 @@ def _keep(books: Books, uptime: float, is_empty: bool) -> None:  # noqa: FBT001 
 @as_store_errors()
 def _number_of(books: Books, account: str) -> int:
     return books.number_of(account)
+
+
+def _release(books: Books, ended: Sequence[Entry]) -> None:
+    for entry in ended:
+        if RELEASED_OWNER not in entry.leases:
+            books.index.release(entry.name, entry.expires)
 
 
 def _choose(books: Books, policy: Collection, now: float, shortage: int) -> list[Entry]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import click
 
 from tahoe.cli.checkjobs import run_job
+from tahoe.cli.durations import DurationText
 from tahoe.cli.gateway import Gateway, with_gateway
 from tahoe.cli.health import STATUS, describe
 from tahoe.cli.locations import ROOT, Locations
 from tahoe.cli.nodes import look
-from tahoe.cli.values import CapabilityText, json_option
+from tahoe.cli.values import CapabilityText, default_node_directory, json_option, node_option
 
 
 @click.group()
@@ -25,13 +27,19 @@ def care() -> None:
 @click.argument("name")
 @click.argument("path", type=CapabilityText())
 @click.option("--manifest", is_flag=True, help="PATH is the read cap of a manifest that somebody keeps (care publish).")
+@click.option(
+    "--delegation",
+    type=CapabilityText(),
+    help="Lease what it leads to for its owner's account, who made this by care delegate; - or @FILE read it.",
+)
 @with_gateway
-def add(gateway: Gateway, name: str, path: str, *, manifest: bool) -> None:
+def add(gateway: Gateway, name: str, path: str, *, manifest: bool, delegation: str | None) -> None:
     """Look after PATH and everything below it, and call it NAME. A verify capability is enough for one object."""
     location = Locations(gateway.directory).find(path)
     is_bare = not location.names and not location.start.startswith(ROOT)
     capability = location.start if is_bare else look(gateway, location).cap
     query = {"t": "add", "name": name} | ({"manifest": "true"} if manifest else {})
+    query |= {"delegation": delegation} if delegation else {}
     gateway.text("POST", f"/care?{urlencode(query)}", capability.encode())
 
 
@@ -39,7 +47,7 @@ def add(gateway: Gateway, name: str, path: str, *, manifest: bool) -> None:
 @click.argument("name")
 @with_gateway
 def remove(gateway: Gateway, name: str) -> None:
-    """Look after NAME no more. Its leases run out by themselves."""
+    """Look after NAME no more. Its leases run out by themselves; those made by a delegation are cancelled."""
     gateway.text("POST", f"/care?{urlencode({'t': 'remove', 'name': name})}", b"")
 
 
@@ -63,6 +71,26 @@ def show(gateway: Gateway, *, as_json: bool) -> None:
 def publish(gateway: Gateway, name: str) -> None:
     """Keep a manifest of NAME for a friend's caretaker, and print its read cap: it shows what there is, not what is in it."""
     click.echo(gateway.text("POST", f"/care?{urlencode({'t': 'publish', 'name': name})}", b""))
+
+
+@care.command("delegate")
+@click.argument("node")
+@click.option("--for", "duration", type=DurationText(), default="365d", show_default=True, help="How long it holds.")
+@click.option(
+    "--grid-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Let NODE lease for the account of the grid's named roots; takes the grid's key.",
+)
+@node_option
+def delegate(node: str, duration: float, grid_key: Path | None, node_directory: Path | None) -> None:
+    """Let the caretaker of a friend's NODE (an id, see tahoe status) keep leases for your account; print what shows it.
+
+    It gives no power over what you store, and is of use to that node only; it adds leases that count as yours, and can
+    cancel those that it made. The friend gives it to tahoe care add --delegation.
+    """
+    from tahoe.cli.delegating import signed_delegation  # noqa: PLC0415  # start-up time
+
+    click.echo(signed_delegation(node_directory or default_node_directory(), node, duration, grid_key))
 
 
 @care.command("now")

@@ -110,7 +110,11 @@ def create_introducer(  # noqa: PLR0913, PLR0917  # a command has as many parame
 )
 @passphrase_option
 @click.option(
-    "--roles", default="storage,client", show_default=True, help="storage, client, vdrive; several with commas."
+    "--roles",
+    default="storage,client",
+    show_default=True,
+    help="storage, client, vdrive, caretaker; several with commas. A client has a caretaker anyway; a caretaker "
+    "without client holds verify capabilities only, and looks after what friends ask it to.",
 )
 @click.option("--nickname", default=platform.node, help="What people call this node. Default: the machine's name.")
 @click.option("--location", default="", help="site/rack/host; nodes that share it are thought to fail together.")

@@ -43,6 +43,7 @@ class Tag:
     FILE_CANCEL: Final = b"allmydata_file_cancel_secret_v1"
     BUCKET_RENEWAL: Final = b"allmydata_bucket_renewal_secret_v1"
     BUCKET_CANCEL: Final = b"allmydata_bucket_cancel_secret_v1"
+    DELEGATED_LEASES: Final = b"tahoe_lease_master_and_account_to_delegated_lease_master_v1"
 
     RSA_READ_KEY: Final = b"allmydata_mutable_writekey_to_readkey_v1"
     RSA_STORAGE_INDEX: Final = b"allmydata_mutable_readkey_to_storage_index_v1"

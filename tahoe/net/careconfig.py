@@ -54,8 +54,12 @@ class CareSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if min(self.tick, self.check_every, self.everywhere_every) <= 0:
             raise ValueError("tick, check_every and everywhere_every must be longer than nothing")
 
-    def terms(self) -> CareTerms:
-        """What the caretaker is told."""
+    def terms(self, *, verify_only: bool = False) -> CareTerms:
+        """What the caretaker is told.
+
+        Args:
+            verify_only: it is a node of its own, which holds nothing that can read what it looks after.
+        """
         rules = CareRules(
             check_every=self.check_every,
             everywhere_every=self.everywhere_every,
@@ -65,4 +69,4 @@ class CareSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             repair=RepairRule(self.repair_margin),
         )
         budget = Budget(self.bytes_per_day, self.requests_per_day, (self.first_hour, self.last_hour))
-        return CareTerms(rules, budget, self.tick, self.own_roots)
+        return CareTerms(rules, budget, self.tick, self.own_roots and not verify_only, verify_only)

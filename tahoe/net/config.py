@@ -18,9 +18,9 @@ from tahoe.errors import BadConfiguration
 from tahoe.net import toml
 from tahoe.net.careconfig import CareSection
 from tahoe.net.quantities import ByteSize, Seconds
-from tahoe.protocol import CLIENT, DEFAULT_MESSAGE_BYTES, INTRODUCER, STORAGE, VDRIVE, Encoding, Role
+from tahoe.protocol import CARETAKER, CLIENT, DEFAULT_MESSAGE_BYTES, INTRODUCER, STORAGE, VDRIVE, Encoding, Role
 
-CONFIGURABLE_ROLES: Final = (INTRODUCER, STORAGE, CLIENT, VDRIVE)
+CONFIGURABLE_ROLES: Final = (INTRODUCER, STORAGE, CLIENT, VDRIVE, CARETAKER)
 SMALLEST_MESSAGE: Final = 16 * 1024
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -38,7 +38,7 @@ def about(text: str) -> msgspec.Meta:
 class NodeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[node]``."""
 
-    roles: Annotated[tuple[str, ...], about("What this node does: introducer, storage, client, vdrive.")] = (
+    roles: Annotated[tuple[str, ...], about("What this node does: introducer, storage, client, vdrive, caretaker.")] = (
         STORAGE,
         CLIENT,
     )

@@ -36,7 +36,7 @@ from tahoe.net.card import BrokerEntry, GridCard, IntroducerEntry
 from tahoe.net.config import NodeConfig, NodeSection
 from tahoe.net.keys import SECRET_BYTES, load_secret, replace_file, save_private_text, save_secret, sync_directory
 from tahoe.net.toml import Key32
-from tahoe.protocol import CLIENT, INTRODUCER, VDRIVE, Encoding, Role
+from tahoe.protocol import CARETAKER, CLIENT, INTRODUCER, VDRIVE, Encoding, Role
 from tahoe.session.identity import GridKey, Identity
 from tahoe.session.statement import (
     ENCODING_STATEMENT,
@@ -311,7 +311,7 @@ def _make(path: Path, config: NodeConfig) -> NodeDirectory:
 
 def _finish(directory: NodeDirectory, roles: tuple[Role, ...]) -> None:
     """Secrets by role; the format file comes last and says that all is there."""
-    if CLIENT in roles:
+    if CLIENT in roles or CARETAKER in roles:
         for path in (directory.api_token, directory.convergence, directory.lease_secret):
             _make_secret(path)
     save_private_text(directory.format, LAYOUT_FORMAT)

@@ -57,15 +57,16 @@ def build_crew(quarters: Quarters) -> Crew:
         server = StorageServer(ctx, store, store.slots, _upkeep(section), _stewardship(papers))
         limits = Limits(message=papers.config.network.message_size)
         actors += (server, Drainer(quarters.context(DRAINER), member, server, limits, papers.directory.leave_notice))
-    if CLIENT in roles:
+    if CLIENT in roles or CARETAKER in roles:
         historian = Historian(quarters.context(HISTORIAN), member)
         actors.append(historian)
         terms = _terms(papers, load_secret(papers.directory.lease_secret))
         terms = replace(terms, room=replace(terms.room, times=historian.history))
         clients.append(Client(quarters.context(CLIENT), member, terms))
         actors += clients
-        if papers.config.care.enabled:
-            caretaker = Caretaker(quarters.context(CARETAKER), clients[0], papers.config.care.terms())
+        if papers.config.care.enabled or CARETAKER in roles:
+            care = papers.config.care.terms(verify_only=CLIENT not in roles)
+            caretaker = Caretaker(quarters.context(CARETAKER), clients[0], care)
             caretaker.on_change = alarm_of(papers.config.care)
             actors.append(caretaker)
     if VDRIVE in roles:

@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from tahoe.errors import BadMessage, Refused
+from tahoe.codec import base32
+from tahoe.errors import BadCapability, BadMessage, Refused
 from tahoe.protocol import NodeId
 from tahoe.session.identity import GridKey, Identity, public_key_of
 from tahoe.session.statement import open_signed, sign_fact
@@ -27,6 +28,9 @@ ROOTS_ACCOUNT: Final = "roots"
 
 LONGEST: Final = 1024
 """Bytes of a delegation; longer ones are nobody's."""
+
+TEXT_PREFIX: Final = "tahoe-delegation:"
+"""How a delegation begins where people hand it on."""
 
 
 class Delegation(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +60,26 @@ def sign_delegation(signer: Identity | GridKey, delegation: Delegation) -> bytes
     if delegation.account != account:
         raise ValueError("a node delegates for itself, the grid key for the named roots")
     return sign_fact(signer, DELEGATION, delegation)
+
+
+def delegation_text(signed: bytes) -> str:
+    """A delegation as people hand it on. It is no secret: it is of use to the delegate only."""
+    return TEXT_PREFIX + base32.encode(signed)
+
+
+def parse_delegation(text: str) -> bytes:
+    """The delegation that a text says, still to be opened.
+
+    Raises:
+        BadCapability: it says none.
+    """
+    stripped = text.strip()
+    if not stripped.startswith(TEXT_PREFIX):
+        raise BadCapability("this is no delegation; tahoe care delegate makes one")
+    try:
+        return base32.decode_strict(stripped.removeprefix(TEXT_PREFIX))
+    except ValueError as error:
+        raise BadCapability("this delegation is incomplete or mistyped") from error
 
 
 def open_delegation(grid_public_key: bytes, signed: bytes) -> Delegation:

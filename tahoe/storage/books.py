@@ -19,7 +19,7 @@ from tahoe.protocol import Lease
 from tahoe.storage.accounts import AccountBook
 from tahoe.storage.allowances import read_allowances
 from tahoe.storage.filesystem import FileSystem
-from tahoe.storage.leaseindex import Kept, LeaseIndex, ShareName
+from tahoe.storage.leaseindex import Entry, Kept, LeaseIndex, ShareName
 from tahoe.storage.timekeeper import Timekeeper
 
 
@@ -121,6 +121,10 @@ class Books:
         """
         with self._lock:
             self._check(owner, size)
+
+    def enter(self, entry: Entry) -> None:
+        """A share is as this says; leases of it that have ended while others last are charged to nobody."""
+        self.index.put(entry.charged(self.clock.now) if self.clock.is_started else entry)
 
     def restored(self, name: ShareName) -> None:
         """A share has come back from the trash."""

@@ -407,12 +407,12 @@ class DiskSlotStore:
             ends = {}
         finally:
             file.close()
-        self._books.index.put(Entry(ShareName(SLOT_KIND, storage_index, number), size, ends, discarded=stamp))
+        self._books.enter(Entry(ShareName(SLOT_KIND, storage_index, number), size, ends, discarded=stamp))
 
     def _enter(self, storage_index: bytes, number: int, container: SlotContainer, stamp: int = 0) -> None:
         """Tell the books of a share."""
         name, ends = ShareName(SLOT_KIND, storage_index, number), ends_of(container.leases)
-        self._books.index.put(Entry(name, container.end, ends, discarded=stamp))
+        self._books.enter(Entry(name, container.end, ends, discarded=stamp))
 
     def _purge_all(self, storage_index: bytes, number: int) -> bool:
         """Remove a share from the trash, however often it is there."""

@@ -62,6 +62,16 @@ class Entry(NamedTuple):
         """When the last of its leases ends."""
         return max(self.leases.values(), default=NEVER)
 
+    @property
+    def released(self) -> Entry:
+        """The same share when its last lease has ended: it goes as it would have, and is charged to nobody."""
+        return self._replace(leases={RELEASED_OWNER: self.expires})
+
+    def charged(self, now: float) -> Entry:
+        """The same share without leases that have ended while others last: their owners keep it no more."""
+        lasting = {owner: expires for owner, expires in self.leases.items() if expires >= now}
+        return self._replace(leases=lasting) if lasting else self
+
 
 class Kept(NamedTuple):
     """Bytes of containers, and how many there are."""
@@ -111,6 +121,9 @@ class LeaseIndex(Protocol):
 
     def remove(self, name: ShareName) -> None:
         """A share is gone, from the trash too."""
+
+    def release(self, name: ShareName, expires: int) -> None:
+        """A share whose last lease ended at ``expires`` is nobody's from now on; one that ends later, or is trash, stays."""
 
     def find(self, name: ShareName) -> Entry | None:
         """What is known of a share."""
@@ -187,6 +200,15 @@ class MemoryLeaseIndex:
         """See ``LeaseIndex``."""
         with self._lock:
             self._drop(name)
+
+    def release(self, name: ShareName, expires: int) -> None:
+        """See ``LeaseIndex``."""
+        with self._lock:
+            known = self._entries.get(name)
+            if known is not None and known.expires == expires and not known.discarded:
+                self._drop(name)
+                self._entries[name] = known.released
+                self._tally.add(known.released)
 
     def find(self, name: ShareName) -> Entry | None:
         """See ``LeaseIndex``."""

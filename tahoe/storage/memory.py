@@ -252,7 +252,7 @@ class MemoryStore:
                 return self.replace_corrupt(storage_index, number, data)
             share.content = data
             share.facts = ShareFacts(number, len(data), ueb_hash_of(data))
-            self._books.index.put(share.entry(storage_index))
+            self._books.enter(share.entry(storage_index))
             return True
 
     # --- leases and advice --------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ class MemoryStore:
                 return False
             self._remove(storage_index, number)
             self._trash.setdefault(storage_index, {})[number] = share
-            self._books.index.put(share.entry(storage_index, max(1, int(now))))
+            self._books.enter(share.entry(storage_index, max(1, int(now))))
             return True
 
     def purge(self, storage_index: bytes, number: int) -> bool:
@@ -313,7 +313,7 @@ class MemoryStore:
             trash = self._trash.pop(storage_index, {})
             for number, share in trash.items():
                 self._shares.setdefault(storage_index, {}).setdefault(number, share)
-                self._books.index.put(self._share(storage_index, number).entry(storage_index))
+                self._books.enter(self._share(storage_index, number).entry(storage_index))
             return len(trash)
 
     def books(self) -> Books:
@@ -343,7 +343,7 @@ class MemoryStore:
 
     def _publish(self, storage_index: bytes, number: int, content: Content, lease: _Lease) -> None:
         share = self._shares.setdefault(storage_index, {})[number] = _Share(number, content, lease)
-        self._books.index.put(share.entry(storage_index))
+        self._books.enter(share.entry(storage_index))
 
     def _has_upload(self, storage_index: bytes, number: int, upload_secret: bytes, size: int) -> bool:
         upload = self._uploads.get((storage_index, number, upload_secret))
@@ -386,7 +386,7 @@ class MemoryStore:
         self._ration(storage_index, wanted)
         for share in held.values():
             if _leased(share, wanted):
-                self._books.index.put(share.entry(storage_index))
+                self._books.enter(share.entry(storage_index))
         return {number: held[number].facts for number in sorted(held)}
 
     def _ration(self, storage_index: bytes, wanted: _Lease) -> None:
@@ -409,7 +409,7 @@ class MemoryStore:
         count = len(share.leases) - len(kept)
         kept = [lease for lease in kept if lease.owner != RELEASED_OWNER]
         share.leases = kept or [_Lease(RELEASED_OWNER, _NOBODY, int(now))]
-        self._books.index.put(share.entry(storage_index))
+        self._books.enter(share.entry(storage_index))
         return count
 
     def _remove(self, storage_index: bytes, number: int) -> None:

@@ -219,7 +219,7 @@ class MemorySlotStore:
     def _enter(self, storage_index: bytes, number: int, share: _Share, stamp: int = 0) -> None:
         """Tell the books of a share."""
         name, ends = ShareName(SLOT, storage_index, number), ends_of(share.container.leases)
-        self._books.index.put(Entry(name, share.container.end, ends, discarded=stamp))
+        self._books.enter(Entry(name, share.container.end, ends, discarded=stamp))
 
     def _set_leases(self, storage_index: bytes, number: int, leases: Leases) -> None:
         share = self._share(storage_index, number)

@@ -168,7 +168,7 @@ class Shelves:
 
     def enter(self, storage_index: bytes, number: int, size: int, lease: LeaseRecord) -> None:
         """Tell the books of a new share, whose container has ``size`` bytes and this lease."""
-        self._books.index.put(Entry(ShareName(FILE, storage_index, number), size, ends_of((lease,))))
+        self._books.enter(Entry(ShareName(FILE, storage_index, number), size, ends_of((lease,))))
 
     def remember(self, storage_index: bytes, facts: ShareFacts) -> None:
         """Spare the reading of facts that are known. The index's lock is held."""
@@ -292,12 +292,12 @@ class Shelves:
         finally:
             file.close()
         if not share.mutable:
-            self._books.index.put(Entry(ShareName(FILE, storage_index, number), size, ends, discarded=stamp))
+            self._books.enter(Entry(ShareName(FILE, storage_index, number), size, ends, discarded=stamp))
 
     def _enter(self, storage_index: bytes, number: int, container: Container, stamp: int = 0) -> None:
         """Tell the books of a share."""
         name, ends = ShareName(FILE, storage_index, number), ends_of(container.leases)
-        self._books.index.put(Entry(name, container.file_size, ends, discarded=stamp))
+        self._books.enter(Entry(name, container.file_size, ends, discarded=stamp))
 
     def _ration(self, owner: int, changes: list[tuple[Container, Change]]) -> None:
         """Refuse leases that would be new to an account, if it may not have so much."""

@@ -122,6 +122,13 @@ class SqliteLeaseIndex:
         with self._lock:
             self._do(lambda db: self._remove(db, name))
 
+    def release(self, name: ShareName, expires: int) -> None:
+        """See ``LeaseIndex``."""
+        with self._lock:
+            known = self._do(lambda db: _one(db, name))
+            if known is not None and known.expires == expires and not known.discarded:
+                self._do(lambda db: self._put(db, known.released))
+
     # --- counting ---------------------------------------------------------------------------------------
 
     def count_anew(self) -> None:

@@ -46,7 +46,8 @@ def health_of(caretaker: Caretaker) -> dict[str, Any]:
 async def add(call: Call) -> ASGIApp:
     """Look after what a capability (the body) names, under a name."""
     capability = (await call.whole_body(4096)).decode("utf-8", "replace").strip()
-    await caretaker_of(call).add(call.needed("name"), capability, manifest=call.flag("manifest"))
+    delegation = call.query.get("delegation", "")
+    await caretaker_of(call).add(call.needed("name"), capability, manifest=call.flag("manifest"), delegation=delegation)
     return text_answer("done")
 
 

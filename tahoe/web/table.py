@@ -37,6 +37,7 @@ CAP_TO_FIND: Final = Parameter("uri", "a capability", required=True)
 CODE: Final = Parameter("code", "from POST /session", required=True)
 CARE_NAME: Final = Parameter("name", "of what is looked after", required=True)
 MANIFEST: Final = Parameter("manifest", "it is the read capability of a manifest", ("true", "false"))
+DELEGATION: Final = Parameter("delegation", "of the account that leases are for (tahoe care delegate)")
 SERVER: Final = Parameter("node", "a server's node id", required=True)
 BACK: Final = Parameter("back", "it is not gone after all", ("true", "false"))
 VERIFY: Final = Parameter("verify", "look at every byte of every share", ("true", "false"))
@@ -144,7 +145,7 @@ TABLE: Final[tuple[Row, ...]] = (
     # keeping
     Row("GET", "/health", "", care.health, _NODE),
     Row("GET", "/health", "json", care.health, _NODE),
-    Row("POST", "/care", "add", care.add, _NODE, (CARE_NAME, MANIFEST), Takes.CAPABILITY, gives=Gives.TEXT),
+    Row("POST", "/care", "add", care.add, _NODE, (CARE_NAME, MANIFEST, DELEGATION), Takes.CAPABILITY, gives=Gives.TEXT),
     Row("POST", "/care", "remove", care.remove, _NODE, (CARE_NAME,), gives=Gives.TEXT),
     Row("POST", "/care", "publish", care.publish, _NODE, (CARE_NAME,), gives=Gives.FOUND),
     Row("POST", "/care", "start-round", care.start_round, _NODE, gives=Gives.JOB),

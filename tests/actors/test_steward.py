@@ -136,6 +136,30 @@ def test_the_own_node_of_a_server_keeps_what_it_likes():
     assert house.holds(0)
 
 
+def test_what_is_leased_no_more_is_charged_to_nobody_and_to_its_owner_again_once_it_is_renewed():
+    house = House()
+    house.put(0, sender="v0-me")
+    house.put(1, leased=1, sender="v0-you")
+    house.pass_days(20)
+    house.ask(AddLeases((LeaseWanted(index(1), lease(1)),)), sender="v0-you")
+    house.pass_days(14)
+    assert house.holds(0)
+    usage = house.store.books().usage()
+    assert "v0-me" not in usage
+    assert usage["v0-you"].shares == 1
+    house.ask(AddLeases((LeaseWanted(index(0), lease(0)),)), sender="v0-me")
+    assert house.store.books().usage()["v0-me"].shares == 1
+
+
+def test_who_leases_a_share_no_more_is_not_charged_for_it_while_another_does():
+    house = House()
+    house.put(0, sender="v0-me")
+    for _ in range(4):
+        house.pass_days(10)
+        house.ask(AddLeases((LeaseWanted(index(0), lease(1)),)), sender="v0-you")
+    assert list(house.store.books().usage()) == ["v0-you"]
+
+
 # --- on behalf of others --------------------------------------------------------------------------------------------
 
 

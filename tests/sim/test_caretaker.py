@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import msgspec
@@ -18,6 +19,7 @@ from tahoe.policy.allowance import Budget
 from tahoe.policy.care import DAY, CareRules
 from tahoe.policy.repair import AT_ONCE
 from tahoe.protocol import CARETAKER, CLIENT, MEMBER, STORAGE
+from tahoe.session.delegation import Delegation, delegation_text, sign_delegation
 from tahoe.session.identity import public_key_of
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.grid import SimGrid
@@ -399,6 +401,116 @@ def test_a_caretaker_with_nothing_but_a_manifest_keeps_what_it_can_t_read():
     grid.crash("client-0", "server-2", "server-9")
     days(grid, 20)
     assert all(present(grid, cap) == set(range(10)) for cap in caps)
+
+
+def delegated(grid, seconds=400 * DAY, account=0, delegate=1):
+    """What the owner of an account gives to a friend's caretaker."""
+    owner, friend = grid.clients[account], grid.clients[delegate]
+    given = Delegation(owner.name, friend.name, int(owner.wall_time() + seconds))
+    return delegation_text(sign_delegation(owner.profile.identity, given))
+
+
+def befriend(grid, delegation, name="a friend's"):
+    """Let the caretaker of client 1 look after what client 0 has published; client 0 is off from then on."""
+    days(grid, 2)
+    manifest = grid.run(caretaker(grid).publish("home"))
+    grid.run(caretaker(grid, 1).add(name, str(manifest), manifest=True, delegation=delegation), 1)
+    grid.crash("client-0")
+
+
+def usage(grid):
+    """Shares by account, over all servers that run."""
+    found = Counter()
+    for name in grid.fleet.disks:
+        if grid.node(name).incarnation is not None:
+            books = grid.node(name).actor(STORAGE).steward.books
+            found.update({account: each.shares for account, each in books.usage().items() if each.shares})
+    return found
+
+
+def test_a_friend_keeps_leases_for_the_account_of_an_owner_who_is_away_for_months():
+    grid = grid_of(clients=2)
+    _, caps = plant(grid, 12)
+    befriend(grid, delegated(grid))
+    days(grid, 20)
+    grid.crash("server-2", "server-9")
+    days(grid, 100)
+    owner, friend = (node.name for node in grid.clients)
+    assert all(present(grid, cap) == set(range(10)) for cap in caps)
+    for cap in caps:
+        for name in servers_with(grid, cap, 15):
+            if grid.node(name).incarnation is not None:
+                ends = [
+                    lease.expires
+                    for number in grid.fleet.disks[name].store.shares(cap.storage_index)
+                    for lease in grid.fleet.disks[name].store.leases(cap.storage_index, number)
+                ]
+                assert max(ends) > grid.node(name).actor(STORAGE).steward.now() + 10 * DAY
+    found = usage(grid)
+    assert found[owner] >= 10 * len(caps)
+    assert not found[friend], "what was repaired is charged to its owner in the end"
+
+
+def test_a_friend_who_looks_after_it_no_more_cancels_the_leases_that_he_made():
+    grid = grid_of(clients=2)
+    _, caps = plant(grid, 3)
+    befriend(grid, delegated(grid))
+    days(grid, 10)
+    cap, name = caps[0], servers_with(grid, caps[0], 1)[0]
+    store = grid.fleet.disks[name].store
+    number = next(iter(store.shares(cap.storage_index)))
+    assert len(store.leases(cap.storage_index, number)) == 2
+    grid.run(caretaker(grid, 1).remove("a friend's"), 1)
+    assert len(store.leases(cap.storage_index, number)) == 1
+
+
+def test_a_delegation_that_ends_is_spoken_of_in_time_and_nothing_is_leased_by_it_afterwards():
+    grid = grid_of(clients=2)
+    plant(grid, 3)
+    befriend(grid, delegated(grid, 40 * DAY))
+    days(grid, 15)
+    report = caretaker(grid, 1).report()
+    assert report.state is Light.GREEN
+    assert any("delegation ends in 2" in reason for reason in report.reasons)
+    days(grid, 30)
+    report = caretaker(grid, 1).report()
+    assert report.state is Light.YELLOW
+    assert any("has run out" in reason for reason in report.reasons)
+    renewed = caretaker(grid, 1).tidings.counts["renewed"]
+    days(grid, 15)
+    assert caretaker(grid, 1).tidings.counts["renewed"] == renewed
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda grid: delegated(grid, delegate=0), "was given to"),
+        (lambda grid: delegated(grid, -1), "has run out"),
+        (lambda grid: delegated(grid)[:-8] + "aaaaaaaa", "does not hold"),
+        (lambda _: "please", "no delegation"),
+        (lambda _: "tahoe-delegation:!", "mistyped"),
+    ],
+)
+def test_a_delegation_that_is_of_no_use_is_refused_when_it_is_handed_in(given, words):
+    grid = grid_of(clients=2)
+    _, caps = plant(grid, 1)
+    with pytest.raises(BadCapability, match=words):
+        grid.run(caretaker(grid, 1).add("x", str(caps[0].verifier()), delegation=given(grid)), 1)
+    assert "x" not in caretaker(grid, 1).care.roots
+
+
+def test_a_caretaker_of_its_own_holds_nothing_that_reads():
+    grid = grid_of(care=replace(TERMS, verify_only=True))
+    client = grid.clients[0].actor(CLIENT)
+    file = parse(grid.upload(content("phantom", 1)))
+    root = grid.run(client.directories.create({"file": NewChild(file)}))
+    grid.run(caretaker(grid).add("file", str(file)))
+    assert caretaker(grid).care.roots["file"].capability == str(file.verifier())
+    with pytest.raises(BadCapability, match="publish"):
+        grid.run(caretaker(grid).add("home", str(root)))
+    grid.crash(servers_with(grid, file, 1)[0])
+    days(grid, 30)
+    assert present(grid, file) == set(range(10))
 
 
 def test_what_can_t_be_looked_after_is_refused():

@@ -82,6 +82,16 @@ class LeaseIndexConformance:
         assert lease_index.owners() == {}
         assert lease_index.live() == Kept(10, 1)
 
+    def test_a_share_whose_last_lease_has_ended_is_nobodys_and_goes_as_it_would_have(self, lease_index):
+        lease_index.put(entry(1, 100, owner=7))
+        lease_index.put(entry(2, 200, owner=7))
+        before = lease_index.live()
+        for number in (1, 2, 3):
+            lease_index.release(entry(number).name, 100)
+        assert lease_index.live() == before
+        assert {owner: kept.shares for owner, kept in lease_index.owners().items()} == {7: 1}
+        assert [each.expires for each in lease_index.expiring(0, 300, 9)] == [100, 200]
+
     def test_it_is_trusted_after_a_clean_end_and_once_only(self, make, lease_index):
         lease_index.put(entry(0))
         lease_index.put(entry(1, discarded=4))
