@@ -258,7 +258,7 @@ def best(rounds: list[dict[str, float]]) -> dict[str, float]:
 def document(command: str, rounds: list[dict[str, float]]) -> str:
     """The whole of docs/gateway.md."""
     found = best(rounds)
-    rows = "\n".join(f"| {name} | {value:,.3g} | {_verdict(name, value)} |" for name, value in found.items())
+    rows = "\n".join(f"| {name} | {_shown(value)} | {_verdict(name, value)} |" for name, value in found.items())
     return f"""# What the gateway takes
 
 Written by `{command}` on {datetime.now(UTC):%Y-%m-%d}: tahoe-grid {__version__}, ten storage servers, mosquitto and all else on one machine of
@@ -273,6 +273,10 @@ The slow readers take {SLOW}B a second each of one file of 100 MB; the small fil
 until the buffers that the system keeps for each are full (some hundred megabytes) they are as fast as anybody: that is *while they begin*. How this compares with Tahoe-LAFS,
 through the same gateway, stands in [benchmarks.md](benchmarks.md).
 """
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _verdict(name: str, value: float) -> str:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 PAGE: Final = "/health"
+MOST_JOBS: Final = 8
+"""Of the work that was begun on these pages, as much is listed."""
 ACTIONS: Final = {"check": Action.CHECK, "verify": Action.VERIFY, "repair": Action.REPAIR}
 """What the buttons of a form do, by what they send."""
 
@@ -53,7 +55,9 @@ class Caring:
         view = None
         if caretaker is not None and facts is not None:
             view = health(caretaker, facts, self._danger_of(caretaker), await _own(visit))
-        context = {"view": view, "url_of": _url_of(visit), "status": await visit.services.status()}
+        now = time.time()
+        jobs = [work(job.describe(), job.about, now) for job in visit.services.jobs.all()[:MOST_JOBS] if job.about]
+        context = {"view": view, "jobs": jobs, "url_of": _url_of(visit), "status": await visit.services.status()}
         return await self._site.draw(visit, "health", context)
 
     def _danger_of(self, caretaker: Caretaker) -> Danger:

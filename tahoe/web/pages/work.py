@@ -17,7 +17,7 @@ MOST_NAMED: Final = 100
 """Objects of a tree that are told one by one."""
 
 TITLES: Final[Mapping[str, str]] = {
-    "care": "Looking at everything",
+    "care": "A look",
     "check": "Check", "verify": "Verification", "repair": "Repair",
     "deep-check": "Check", "deep-verify": "Verification", "deep-repair": "Repair",
 }  # fmt: skip
@@ -86,12 +86,13 @@ class Work:
 
 def work(job: Mapping[str, Any], about: Crumb | None, now: float) -> Work:
     """Return what the page tells of a job as programs get it (``Job.describe``)."""
-    kind, result = job["kind"], job.get("result") or {}
+    kind, found = job["kind"], job.get("result")
+    result: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
     problems = result.get("problems", [])
     return Work(
         job["id"], TITLES.get(kind, kind), _with_shares(about, kind), job["state"], _LEVELS[job["state"]],
         _percent(job["progress"]), _progress(job["progress"]), max(0.0, (job["ended"] or now) - job["began"]),
-        _verdict(kind, job), list(_counted(result)),
+        _verdict(job, result), list(_counted(result)),
         [_problem(each, about.url if about else "") for each in problems[:MOST_NAMED]], max(0, len(problems) - MOST_NAMED),
     )  # fmt: skip
 
@@ -117,14 +118,13 @@ def _counted(result: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
             yield title, result[name]
 
 
-def _verdict(kind: str, job: Mapping[str, Any]) -> tuple[str, str] | None:
+def _verdict(job: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[str, str] | None:
     """What it came to."""
     if job["state"] == "failed":
         return "bad", job["error"]
     if job["state"] != "done":
         return None
-    result = job["result"]
-    if kind == "care":
+    if job["kind"] == "care":
         level = {"green": "good", "yellow": "warn", "red": "bad"}[result["state"]]
         return level, "All of it was looked at. The page of health tells how it stands."
     if "problems" in result:

@@ -118,7 +118,8 @@ def test_a_running_job_tells_how_far_it_is():
         ("deep-check", {"problems": [], "count-objects-unrecoverable": 1}, "bad", "1 object can't be recovered"),
         ("deep-check", {"problems": [], "count-directories-unreadable": 2}, "bad", "2 folders could not be read"),
         ("care", {"state": "red"}, "bad", "looked at"),
-        ("manifest", {}, "good", "It is done."),
+        ("deep-size", {"size": 7}, "good", "It is done."),
+        ("manifest", [{"path": []}], "good", "It is done."),
     ],
 )  # fmt: skip
 def test_what_a_job_came_to_is_told_in_words(kind, more, level, words):
@@ -181,6 +182,7 @@ def test_from_a_loss_to_a_repair_all_is_seen_on_the_pages(profile, site, home):
     assert Axe().run(page).response["violations"] == []
     site.ask("PUT", f"/vdrive/private/{home}/lost.bin", CONTENT + b"2")
     look_now(page, site)
+    expect(page.get_by_role("link", name="Check of Private drive")).to_be_visible()
     expect(page.get_by_role("heading", name="All is safe")).to_be_visible()
     expect(page.get_by_role("definition").first).to_be_visible()
 
