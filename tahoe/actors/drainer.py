@@ -153,7 +153,9 @@ class Drainer(Actor):
         return True
 
     async def look(self) -> None:
-        """Look at everything that is leased, and copy what it is time to copy."""
+        """Look at everything that is leased, and copy what it is time to copy; nothing, if a look is under way."""
+        if self.now is not None:
+            return
         self._looked = self.ctx.now()
         self.now = Drained(copied=self.last.copied, bytes=self.last.bytes)
         try:

@@ -12,7 +12,6 @@ from tahoe.actors.moving import Carrier
 from tahoe.actors.servers import Server
 from tahoe.actors.slotcoding import checked_version
 from tahoe.actors.slotkeeping import PRESENT, WRITTEN
-from tahoe.actors.slotreading import ALL
 from tahoe.actors.slotwriting import BLOCK_BYTES
 from tahoe.codec.capability import ImmutableVerify
 from tahoe.codec.share import MAX_HEADER_SIZE, UriExtension, parse_header, parse_uri_extension
@@ -29,6 +28,7 @@ from tahoe.protocol import (
     SlotBlock,
     SlotShareRead,
     SlotShareToWrite,
+    StageSlot,
     VersionName,
     WriteSlot,
 )
@@ -169,29 +169,35 @@ class Dispatcher:
 
     # --- slots -------------------------------------------------------------------------------------------------
 
-    async def _read_slot(self, number: int) -> tuple[SlotShareRead, SlotVersion]:
-        """Our share of a slot, whole, and its version."""
+    async def _read_slot(self, number: int, offset: int = 0, length: int = 0) -> tuple[SlotShareRead, SlotVersion]:
+        """Our share of a slot with the blocks of a part of its contents, and its version."""
         room = self._desk.terms().limits.payload * max(1, len(self._versions))
-        answer = await self._ask(self._own, ReadSlot(self._index, 0, ALL, room))
+        answer = await self._ask(self._own, ReadSlot(self._index, offset, length, room))
         share: SlotShareRead | None = next((each for each in answer.shares if each.number == number), None)
-        if share is None:
-            raise CorruptShare(self._own.label, number, "its head can't be read")
+        if share is None or not share.root:
+            raise CorruptShare(self._own.label, number, "its head can't be read, or its tree is damaged")
         version = checked_version(self._index, share.signed)
         if version is None:
             raise CorruptShare(self._own.label, number, "its version is not signed by the slot's key")
         return share, version
 
     async def _send_slot(self, number: int, target: Server) -> int:
-        share, version = await self._read_slot(number)
-        size = sum(version.shape.block_length(each) for each in range(version.shape.segment_count))
-        if size + BLOCK_BYTES * version.shape.segment_count > self._desk.terms().limits.payload:
-            raise TahoeError(f"a share of a slot of {size} bytes fits no message: only who writes to it can move it")
-        if len(share.blocks) != version.shape.segment_count or not share.root:
-            raise CorruptShare(self._own.label, number, "blocks of it are missing, or its tree is damaged")
+        """Send our share of a slot: what is larger than a message goes in parts, the last of which commits it."""
+        _, version = await self._read_slot(number)
+        shape, size = version.shape, 0
+        most = max(1, self._desk.terms().limits.payload // (shape.block_length(0) + BLOCK_BYTES)) if shape.length else 1
+        lease = FileLeases(self._desk.terms().lease_master, self._index).on(target.lease_seed)
+        for start in range(0, max(1, shape.segment_count), most):
+            segments = range(start, min(start + most, shape.segment_count))
+            share, now = await self._read_slot(number, start * shape.segment_size, len(segments) * shape.segment_size)
+            if now != version or [block.segment for block in share.blocks] != list(segments):
+                raise TahoeError("a slot was written while its share was being copied")
+            blocks = tuple(SlotBlock(block.segment, block.salt, block.data) for block in share.blocks)
+            size += sum(len(block.data) for block in blocks)
+            if segments.stop < shape.segment_count:
+                await self._ask(target, StageSlot(self._index, lease, share.signed, number, blocks))
         older = next((_identity(each) for each in self._slot_claims(target.node) if each.number == number), None)
         replaces = None if older is None else VersionName(*older)
-        blocks = tuple(SlotBlock(block.segment, block.salt, block.data) for block in share.blocks)
-        lease = FileLeases(self._desk.terms().lease_master, self._index).on(target.lease_seed)
         parcel = SlotShareToWrite(number, replaces, share.chain, blocks)
         answer = await self._ask(target, WriteSlot(self._index, lease, share.signed, (parcel,)))
         word = answer.outcomes[0].outcome if answer.outcomes else "left the share out of its answer"

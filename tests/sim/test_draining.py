@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from tahoe.actors.children import NewChild
@@ -31,10 +33,16 @@ def grid_of(fidelity="message", servers=12, **options):
     return grid
 
 
-def drainer_on(grid, notice=NOW):
+def drainer_on(grid, notice=NOW, message=None):
     """The drainer of the server that leaves, not looking by itself."""
     node = grid.node(LEAVER)
-    drainer = Drainer(node.running.context(DRAINER), node.actor(MEMBER), node.actor(STORAGE), Limits(), lambda: notice)
+    drainer = Drainer(
+        node.running.context(DRAINER),
+        node.actor(MEMBER),
+        node.actor(STORAGE),
+        Limits() if message is None else Limits(message=message),
+        lambda: notice,
+    )
     grid.run(node.observe(drainer.start()))
     return drainer
 
@@ -113,6 +121,22 @@ def test_what_is_elsewhere_is_not_copied_again_and_a_slot_that_is_written_meanwh
     ]
     assert len(heads) == 10
     assert {head.version.sequence for head in heads} == {2}
+
+
+def test_a_share_of_a_slot_that_fits_no_message_is_sent_in_parts():
+    grid = grid_of(servers=10)
+    slots = grid.clients[0].actor(CLIENT).slots
+    contents = Random(1).randbytes(300_000)
+    slot = grid.run(slots.create(contents, 6_000))
+    grid.crash("server-5")
+    grid.restart("server-5", empty_disk=True)
+    grid.run(30.0)
+    found = look(grid, drainer_on(grid, message=20_000))
+    assert found.done, found
+    assert found.bytes > 90_000
+    grid.crash(LEAVER)
+    assert grid.run(slots.read(slot)).data == contents
+    assert grid.run(slots.read(slot)).may_be_stale is False
 
 
 def test_a_share_that_is_corrupt_is_not_spread_and_keeps_nobody_from_leaving():
