@@ -64,7 +64,7 @@ large: setup system
 	$(BIN)/python -m tests.real.large --megabytes $(or $(MEGABYTES),5000)
 
 swarm: setup
-	$(BIN)/python -m tahoe.sim swarm --seeds $(or $(SEEDS),0-1999) --workers $(or $(WORKERS),2)
+	$(BIN)/python -m tahoe.sim swarm --demand --seeds $(or $(SEEDS),0-1999) --workers $(or $(WORKERS),2)
 
 years: setup
 	$(BIN)/python -m tests.sim.long_years $(YEARS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import click
 from tahoe.sim import sequence, showcase, speed, swarm
 from tahoe.sim.plan import case_of, load_case, save_case
 from tahoe.sim.shrink import shrink
+from tahoe.sim.world import settle_memory
 
 
 @click.group()
@@ -39,6 +41,8 @@ def trace(seed: int, form: str, begin: float, end: float) -> None:
 @main.command("swarm")
 @click.option("--seeds", default="0-199", show_default=True, help="One seed, or first-last.")
 @click.option("--workers", default=1, show_default=True, help="Processes.")
+@click.option("--hash", "hashed", is_flag=True, help="Print the hash of each seed's trace: the same on every machine.")
+@click.option("--demand", is_flag=True, help="Fail if any rare state was not met by any seed.")
 @click.option("--stop", is_flag=True, help="Stop at the first seed that fails.")
 @click.option("--case", type=click.Path(exists=True, path_type=Path), help="Replay this case instead.")
 @click.option(
@@ -51,25 +55,34 @@ def hunt(**options: Any) -> None:
     """Run a random world, work and faults for every seed; fail with the command that replays a failure."""
     first, _, last = options["seeds"].partition("-")
     numbers = range(int(first), int(last or first) + 1)
+    settle_memory()
+    if options["hashed"]:
+        for number in numbers:
+            click.echo(swarm.attempt(number, is_hashed=True).line())
+        return
     if options["save_case"] is not None:
         save_case(case_of(numbers[0]), options["save_case"])
     if options["case"] is not None:
         case = load_case(options["case"])
-        failed = _report([swarm.attempt(case.seed, case.faults, case.jobs)])
+        failed = _report([swarm.attempt(case.seed, case.faults, case.jobs)], options)
     elif options["workers"] > 1:
-        with ProcessPoolExecutor(options["workers"]) as pool:
-            failed = _report(pool.map(swarm.attempt, numbers, chunksize=4), stop=options["stop"])
+        with ProcessPoolExecutor(options["workers"], initializer=settle_memory) as pool:
+            failed = _report(pool.map(swarm.attempt, numbers, chunksize=4), options)
             pool.shutdown(cancel_futures=True)
     else:
-        failed = _report(map(swarm.attempt, numbers), stop=options["stop"])
+        failed = _report(map(swarm.attempt, numbers), options)
     if failed and options["shrunk"] is not None:
         _shrink(failed[0], options["shrunk"])
     if failed:
         raise SystemExit(1)
 
 
-def _report(verdicts: swarm.Verdicts, *, stop: bool = False) -> list[int]:
-    """Print what came of each seed as it comes; return those that failed."""
+def _report(verdicts: swarm.Verdicts, options: Mapping[str, Any]) -> list[int]:
+    """Print what came of each seed as it comes; return those that failed.
+
+    Raises:
+        SystemExit: a rare state that is demanded was not met.
+    """
     total = swarm.Verdict(0)
     failed = []
     for verdict in verdicts:
@@ -78,10 +91,12 @@ def _report(verdicts: swarm.Verdicts, *, stop: bool = False) -> list[int]:
             failed.append(verdict.seed)
             click.echo(f"seed {verdict.seed} FAILED: {verdict.failure}")
             click.echo(f"    replay: python -m tahoe.sim swarm --seeds {verdict.seed}")
-            if stop:
+            if options["stop"]:
                 break
     click.echo(total.summary())
     click.echo(f"met: {total.met()}")
+    if options["demand"] and total.never():
+        raise SystemExit(f"never met: {', '.join(total.never())}")
     return failed
 
 

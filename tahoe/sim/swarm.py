@@ -93,7 +93,9 @@ MOST_DRAWN = 400
 """Events that a chart shows."""
 
 SOMETIMES = (
+    "backup done",
     "ChildExists",
+    "collected",
     "Conflict",
     "Indefinite",
     "NoSuchChild",
@@ -101,9 +103,14 @@ SOMETIMES = (
     "NotEnoughShares",
     "RolledBack",
     "heads merged",
+    "nobody there",
+    "repair done",
+    "shares made",
     "stale read",
     "stale listing",
     "crashed at work",
+    "Torn",
+    "verify done",
     "harsh",
     "lost",
     "duplicated",
@@ -125,6 +132,7 @@ class Verdict:
         chores: how much was to be done.
         faults: that struck.
         messages: packets that arrived.
+        digest: hash of everything that happened, if it was traced.
         sometimes: what was met, and in how many seeds.
     """
 
@@ -134,11 +142,16 @@ class Verdict:
     chores: int = 0
     faults: int = 0
     messages: int = 0
+    digest: str = ""
     sometimes: Counter[str] = field(default_factory=Counter)
 
     def __add__(self, other: Verdict) -> Verdict:
         counts = {each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)[2:]}
         return Verdict(self.seed, self.failure or other.failure, **counts)
+
+    def line(self) -> str:
+        """The seed, what it came to, and the hash of its trace."""
+        return f"seed {self.seed} {'failed' if self.failure else 'passed'} {self.digest}"
 
     def summary(self) -> str:
         """The counts in a sentence."""
@@ -156,15 +169,30 @@ class Verdict:
 Verdicts: TypeAlias = Iterable[Verdict]
 
 
-def attempt(seed: int, schedule: Schedule | None = None, jobs: Chores | None = None) -> Verdict:
-    """Run a seed, with its own work and faults or others; what fails is in the verdict."""
-    trial = Trial(draw(seed), schedule, jobs)
+def attempt(
+    seed: int, schedule: Schedule | None = None, jobs: Chores | None = None, *, is_hashed: bool = False
+) -> Verdict:
+    """Run a seed, with its own work and faults or others; what fails is in the verdict.
+
+    Args:
+        seed: names the run.
+        schedule: faults instead of the seed's.
+        jobs: work instead of the seed's.
+        is_hashed: hash everything that happens.
+    """
+    trial = Trial(draw(seed), schedule, jobs, _unseen if is_hashed else None)
     try:
         trial.run()
     except Exception as error:  # noqa: BLE001  # whatever it is, the seed has failed, and the next one is to be run
         notes = "; ".join(getattr(error, "__notes__", ()))
         trial.verdict.failure = f"{type(error).__name__}: {error} {notes}".strip()
+    if is_hashed:
+        trial.verdict.digest = trial.digest
     return trial.verdict
+
+
+def _unseen(line: str) -> None:
+    """Nobody looks at the trace."""
 
 
 def charted(case: Case) -> str:
@@ -203,6 +231,12 @@ class Trial:
             self.plan = _changed(self.plan, faults, self.plan.jobs if self.jobs is None else self.jobs)
         self.verdict = Verdict(self.plan.seed, seeds=1)
 
+    @property
+    def digest(self) -> str:
+        """The hash of all that has happened, of a run that is traced."""
+        trace = self.grid.world.trace
+        return "" if trace is None else trace.digest
+
     def run(self) -> None:
         """Build the grid, let the storm pass, ask the oracles.
 
@@ -215,7 +249,7 @@ class Trial:
             self.grid.world.trace.show = self.show
         WireWatch(self.grid.network)
         self.watch = SlotWatch(self.grid)
-        self.workshop = Workshop(self.grid, max(8, plan.segment // 3 // 8 * 8))
+        self.workshop = Workshop(self.grid, max(8, plan.segment // 3 // 8 * 8), plan.encoding.happy)
         self.workshop.set_up()
         self._storm()
         self._calm()

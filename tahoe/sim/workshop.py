@@ -90,6 +90,7 @@ class Workshop:
     Args:
         grid: up and running.
         region_bytes: of a region of the slot that is changed at offsets.
+        happy: on how many servers a file has to be.
 
     Attributes:
         history: of slots and directories.
@@ -102,6 +103,7 @@ class Workshop:
 
     grid: SimGrid
     region_bytes: int
+    happy: int
     history: History = field(default_factory=History)
     files: list[Acknowledged] = field(default_factory=list)
     directories: list[Directory] = field(default_factory=list)
@@ -188,8 +190,15 @@ class Workshop:
         await self.read_file(file, chore.client, chore.size // 3, chore.size // 2)
 
     async def store(self, content: bytes, client: int, convergence: bytes | None) -> Acknowledged:
-        """Store bytes, and keep what was promised."""
+        """Store bytes, and keep what was promised.
+
+        Raises:
+            Violation: it is on fewer servers than the grid wants.
+        """
         result = await self.grid.store(content, client, convergence)
+        homes, happy = len(set(result.homes.values())), self.happy
+        if result.homes and homes < happy:
+            raise Violation(f"a file was stored on {homes} servers, where {happy} are asked for")
         self.told["file stored"] += 1
         self.files.append(Acknowledged(content, str(result.capability), result))
         return self.files[-1]

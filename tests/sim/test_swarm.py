@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
 from tahoe.actors.directories import Directories
+from tahoe.actors.keeper import Keeper
+from tahoe.actors.repairing import NOTHING_DONE, Mended
 from tahoe.codec.slot import SlotProof, SlotWriter
-from tahoe.errors import NoSpace
+from tahoe.errors import NoSpace, NotEnoughShares
+from tahoe.policy.lease import Collection
 from tahoe.sim import swarm
 from tahoe.sim.__main__ import main
-from tahoe.sim.chores import Append, Link, List, Move, Overwrite, ReadSlots, StoreFile, Unlink
+from tahoe.sim.chores import Append, Keep, Link, List, Move, Overwrite, ReadSlots, StoreFile, Unlink
 from tahoe.sim.faults import Crash, Rumour, Scheduled, Weather
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.lies import ALL_LIES
@@ -22,6 +29,7 @@ from tahoe.sim.shrink import shrink
 from tahoe.sim.sites import ALL_SITES
 from tahoe.sim.storm import KINDS
 from tahoe.sim.swarm import Trial, Violation, attempt
+from tahoe.sim.workshop import Workshop
 
 FILES = (StoreFile(0, 0.1, 1, 3000, 1, convergent=True),)
 EDITS = (Link(0, 0.1, 1, 0, "a", only_new=True), List(0, 9.0, 2, 0))
@@ -238,3 +246,80 @@ def test_the_end_of_a_case_is_drawn():
     picture = swarm.charted(Case(SEED, EDITS, (Scheduled(0.2, Crash("server-0")),)))
     assert picture.startswith("<svg")
     assert "deliver ReadShares from client" in picture
+
+
+# --- one seed, one run ------------------------------------------------------------------------------------------------
+
+
+def hashes(hash_seed: int) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
+    command = [sys.executable, "-m", "tahoe.sim", "swarm", "--hash", "--seeds", "4-11"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_seed_is_the_same_run_in_a_fresh_interpreter_with_another_hash_seed():
+    first, second = hashes(0), hashes(4242)
+    assert first == second
+    assert len({line.split()[-1] for line in first.splitlines()}) == 8
+
+
+# --- rare states ------------------------------------------------------------------------------------------------------
+
+
+def test_a_campaign_that_never_met_a_rare_state_says_which_and_fails(monkeypatch):
+    met = Counter(dict.fromkeys((state for state in swarm.SOMETIMES if state != "Torn"), 1))
+    monkeypatch.setattr(swarm, "attempt", lambda seed: swarm.Verdict(seed, seeds=1, sometimes=met))
+    result = CliRunner().invoke(main, ["swarm", "--seeds", "7-9", "--demand"])
+    assert result.exit_code == 1
+    assert "never met: Torn" in result.output
+
+
+# --- oracles of keeping -----------------------------------------------------------------------------------------------
+
+
+def test_a_share_that_is_verified_and_not_sound_is_a_violation(monkeypatch):
+    monkeypatch.setattr("tahoe.sim.keepwork.sound_on", lambda *_: set())
+    with pytest.raises(Violation, match="was verified, and is not"):
+        trial((*FILES, Keep(0, 8.0, 2, "verify", 0))).run()
+
+
+def test_a_repair_that_leaves_shares_missing_is_a_violation(monkeypatch):
+    async def idle(self, examination, *_):
+        return Mended(examination.health, NOTHING_DONE, examination.health)
+
+    run = trial(FILES)
+    work_again = run._work_again
+
+    def spoil():
+        work_again()
+        run._judge = lambda: None
+        run.grid.restart(next(iter(run.grid.fleet.disks)), empty_disk=True)
+        run.grid.run(60.0)
+
+    run._work_again = spoil
+    monkeypatch.setattr(Keeper, "mend", idle)
+    with pytest.raises(Violation, match="repaired, and"):
+        run.run()
+
+
+def test_a_forged_announcement_that_is_believed_is_a_violation(monkeypatch):
+    monkeypatch.setattr("tahoe.session.statement._check", lambda *_: None)
+    run = trial((), tuple(Scheduled(1.0 + place, Rumour("server-0", "forged", place)) for place in range(20)))
+    run._settle = lambda: None
+    with pytest.raises(Violation, match="believes what"):
+        run.run()
+
+
+def test_what_was_leased_and_is_collected_is_a_violation(monkeypatch):
+    for name in ("horizon", "grace_ends"):
+        monkeypatch.setattr(Collection, name, lambda *_: float("inf"))
+    run = Trial(replace(draw(SEED), is_sealed=True, are_leases_short=True), (), FILES)
+    with pytest.raises((Violation, NotEnoughShares)):
+        run.run()
+
+
+def test_a_file_on_too_few_servers_is_a_violation(monkeypatch):
+    run = trial(FILES)
+    monkeypatch.setattr(Workshop, "set_up", lambda shop: setattr(shop, "happy", 100))
+    with pytest.raises(Violation, match="was stored on"):
+        run.run()
