@@ -1,9 +1,9 @@
 """The store on a disk: the files of Tahoe-LAFS 1.20, made durable.
 
-A share is made in ``incoming`` and renamed to its place (``layout.py`` has the names): *file synced,
-renamed, directory synced*, in this order, and only then may anybody see it. New directories are made
-before the file is synced: on file systems with a journal that one sync covers them, so that a small
-share costs two commits. Nothing in ``incoming`` survives a start.
+A small share goes through a log, for one sync (``shelves.py``). A large one is made in ``incoming`` and renamed to its
+place (``layout.py`` has the names): *file synced, renamed, directory synced*, in this order, and only then may anybody
+see it. New directories are made before the file is synced: on file systems with a journal that one sync covers them.
+Nothing in ``incoming`` survives a start.
 
 A process that was killed between renaming and syncing leaves a share that its successor can see but a
 power cut would take. So whoever finds ``serving`` left behind first lets the system write everything.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import wraps
 from hashlib import sha256
 from itertools import count, islice
@@ -56,6 +56,12 @@ from tahoe.storage.uploads import Upload, Uploads
 FORMAT_VERSION: Final = 1
 OPEN_FILES: Final = 64
 """Files kept open for reading, and as many for writing: several nodes of one process must get along with 1,024."""
+
+MOST_LOGGED: Final = 64 * 1024
+"""Bytes of shares that are worth being written twice, to the log and to their files, for being synced once."""
+
+ROOM_TO_LOG: Final = 64 * 2**20
+"""Bytes free on the disk without which nothing is written twice."""
 
 FIRST_COUNT: Final = 500
 """Storage indexes that a start reports at once to an index that can't be trusted; small stores are known then."""
@@ -146,8 +152,8 @@ class DiskStore:
     def shut(self) -> None:
         """End serving: all uploads are lost, all files closed. Nothing needs it, but the next start is quicker."""
         self._uploads.close()
-        self._shelves.close()
-        is_durable = self.slots.shut() and not self._shelves.doubtful
+        is_durable = self._shelves.shut()
+        is_durable &= self.slots.shut()
         mark = self._books.index.end()
         if is_durable:
             self._folders.settle_all()
@@ -201,6 +207,8 @@ class DiskStore:
         """See ``ShareStore``."""
         check_names(storage_index, shares)
         granted = self._grant(lease, owner_of(lease), now)
+        if sum(map(len, shares.values())) <= MOST_LOGGED and self._filesystem.space().free > ROOM_TO_LOG:
+            return self._store_small(storage_index, shares, granted)
         present = self._shelves.add_lease(storage_index, granted)
         new = {number: shares[number] for number in sorted(shares) if number not in present}
         stored = self._store_new(storage_index, new, granted) if new else ()
@@ -407,6 +415,7 @@ class DiskStore:
             self._filesystem.create(SERVING).close()
         except FileExistsError:
             self._filesystem.sync()
+        self._shelves.recover()
         self._sweep(INCOMING)
         if FORMAT not in self._filesystem.listdir(""):
             path = f"{INCOMING}/{FORMAT}"
@@ -444,14 +453,40 @@ class DiskStore:
         finally:
             file.close()
 
+    def _store_small(
+        self, storage_index: bytes, shares: Mapping[int, bytes], lease: Granted
+    ) -> tuple[tuple[int, ...], dict[int, ShareFacts]]:
+        """Store shares whose bytes are few: through the log, all of them or none."""
+        with self._shelves.lock(storage_index):
+            present = self._shelves.add_lease(storage_index, lease)
+            new = {number: shares[number] for number in sorted(shares) if number not in present}
+            if new:
+                record = _record(lease)
+                with self._reserved(new, lease.owner):
+                    self._shelves.store(storage_index, {each: whole_container(new[each], (record,)) for each in new})
+                    self._enter(storage_index, new, record)
+            return tuple(new), {number: present[number] for number in sorted(shares) if number not in new}
+
+    @contextmanager
+    def _reserved(self, shares: Mapping[int, bytes], owner: int) -> Iterator[None]:
+        """Set room aside for shares until they are in the books, or are not going to be."""
+        reserved = sum(len(data) + CONTAINER_ROOM for data in shares.values())
+        self._room.reserve(reserved, owner)
+        try:
+            yield
+        finally:
+            self._room.settle(reserved, reserved, owner)
+
+    def _enter(self, storage_index: bytes, shares: Mapping[int, bytes], record: LeaseRecord) -> None:
+        """Tell the books of new shares, and remember what a look at them would tell."""
+        for number, data in shares.items():
+            self._shelves.enter(storage_index, number, len(data) + CONTAINER_ROOM, record)
+            self._shelves.remember(storage_index, ShareFacts(number, len(data), ueb_hash_of(data)))
+
     def _store_new(self, storage_index: bytes, shares: Mapping[int, bytes], lease: Granted) -> tuple[int, ...]:
         """Store shares that seemed not to be there; return the numbers of those that were not."""
-        reserved = sum(len(data) + CONTAINER_ROOM for data in shares.values())
-        self._room.reserve(reserved, lease.owner)
-        try:
+        with self._reserved(shares, lease.owner):
             return self._publish_new(storage_index, shares, _record(lease))
-        finally:
-            self._room.settle(reserved, reserved, lease.owner)
 
     def _publish_new(self, storage_index: bytes, shares: Mapping[int, bytes], record: LeaseRecord) -> tuple[int, ...]:
         paths: dict[int, str] = {}
@@ -467,9 +502,7 @@ class DiskStore:
                 self._shelves.publish(storage_index, arrivals)
                 for number in arrivals:
                     paths.pop(number)
-                    data = shares[number]
-                    self._shelves.enter(storage_index, number, len(data) + CONTAINER_ROOM, record)
-                    self._shelves.remember(storage_index, ShareFacts(number, len(data), ueb_hash_of(data)))
+                self._enter(storage_index, {number: shares[number] for number in arrivals}, record)
             return tuple(arrivals)
         finally:
             for path in paths.values():

@@ -5,6 +5,7 @@
     shares/XX/SI/n              a complete share in its container; SI is base32, XX its first two letters
     shares/XX/SI/n.trash.t      one that went to the trash at the server's time t
     shares/incoming/SI.n.key    an upload; the key is of its secret, so uploads of one share don't meet
+    shares-log                  what is decided and may not be in the files yet: small shares, leases (redo.py)
     corruption-advisories/      a text file per report
     format-version              "1"
     serving                     there while a process serves, and after it was killed
@@ -24,6 +25,7 @@ from tahoe.codec.keys import STORAGE_INDEX_SIZE
 
 SHARES: Final = "shares"
 INCOMING: Final = "shares/incoming"
+LOG: Final = "shares-log"
 ADVISORIES: Final = "corruption-advisories"
 FORMAT: Final = "format-version"
 SERVING: Final = "serving"

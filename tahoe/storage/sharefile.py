@@ -1,21 +1,16 @@
-"""One share's container file: reading it, and changing its leases so that no crash can hurt it.
+"""One share's container file: reading it, and what a new one consists of.
 
-Leases stand behind the share, and only the file's length tells where the share ends. So a crash between
-two steps of a change, or within one, leaves a length that belongs to neither state::
+Leases stand behind the share, and only the file's length tells where the share ends. Releases and programs that change
+leases without a log (redo.py) may thus leave a length that belongs to no state, if they crash between two steps::
 
     header n=1 | share | lease              before
     header n=1 | share | lease | lea        the new record half written
     header n=1 | share | lease | lease      the record written, the count not yet
     header n=2 | share | lease | lease      after
 
-Each step is durable before the next, in the order that ``codec.container`` gives, so that the file is
-never shorter than its count says. What is longer is told by the header, which repeats the share's length
-(all who write containers fill it in truly); where the share is too long for that field, by the end of its
-UEB. Superfluous bytes at the end are thus seen and not read, and the next change overwrites them.
-
-A disk writes aligned sectors of 512 bytes whole or not at all. What overwrites counted bytes is written
-sector by sector, each durable before the next. An expiry time across a border is safe, too: its high
-bytes go first, and it only ever grows.
+What is longer than the count says is told by the header, which repeats the share's length (all who write containers fill
+it in truly); where the share is too long for that field, by the end of its UEB. Superfluous bytes at the end are thus
+seen and not read, and the next change overwrites them.
 """
 
 from __future__ import annotations
@@ -27,18 +22,15 @@ from tahoe.codec.container import (
     HEADER_SIZE,
     LEASE_SIZE,
     WRITTEN_VERSION,
-    Change,
     Container,
     ContainerHeader,
-    Delete,
     Lease,
-    Write,
     parse_container_header,
     stored_secret,
 )
 from tahoe.codec.share import MAX_HEADER_SIZE, IncompatibleShare, parse_header
 from tahoe.storage.content import read_ueb_hash
-from tahoe.storage.filesystem import File, FileSystem, sectors
+from tahoe.storage.filesystem import File
 
 MUTABLE_MAGIC: Final = b"Tahoe mutable container v"
 _SATURATED: Final = 2**32 - 1
@@ -124,23 +116,6 @@ def whole_container(data: bytes, leases: tuple[Lease, ...]) -> bytes:
     """A container file, ready to be written in one."""
     header, records = Container(WRITTEN_VERSION, len(data), leases).create()
     return b"".join((header.data, data, records.data))
-
-
-def carry_out(filesystem: FileSystem, path: str, change: Change) -> None:
-    """Make a change of leases durable, step by step. ``Delete`` is the caller's, who knows the directory."""
-    file = filesystem.edit(path)
-    try:
-        for instruction in change.instructions:
-            assert not isinstance(instruction, Delete)
-            if isinstance(instruction, Write):
-                for offset, data in sectors(instruction.offset, instruction.data):
-                    file.write(offset, data)
-                    file.sync()
-            else:
-                file.truncate(instruction.size)
-                file.sync()
-    finally:
-        file.close()
 
 
 def upgraded(container: Container) -> tuple[Lease, ...]:

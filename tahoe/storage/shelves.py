@@ -4,21 +4,26 @@ A share that goes to the trash only gets another name in its directory, so that 
 happens. That name need not be durable: a share that a power cut brings back is discarded again. The one thing that must
 not be lost is a lease, so who adds one first brings back what is in the trash, durably.
 
+Small shares and all changes of leases go through a redo log (redo.py), which makes them whole and durable for one sync:
+a small share with new directories of its own takes four without it. What the log holds of a file would be done to it
+again at the next start, so whoever gives a file another name first lets the log begin anew.
+
 Each storage index has one of a few locks, held while names change and until they are durable, and while
 leases change; it is free to be taken again by who has it. So whatever another thread finds here would
-survive a power cut. Reading a share that is open already takes no lock.
+survive a power cut. Reading a share that is open already takes no lock. Whoever takes a lock first sees to it that what
+an error left half done is done.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import RLock
 from typing import Final
 
-from tahoe.codec.container import UPLOAD_OWNER, Change, Container
+from tahoe.codec.container import UPLOAD_OWNER, Change, Container, Write
 from tahoe.codec.container import Lease as LeaseRecord
 from tahoe.codec.keys import LeaseSecrets
 from tahoe.errors import Refused
@@ -26,6 +31,7 @@ from tahoe.protocol import ShareFacts
 from tahoe.storage.filesystem import FileSystem
 from tahoe.storage.folders import Folders
 from tahoe.storage.layout import (
+    LOG,
     SHARES,
     discarded_in,
     discarded_name,
@@ -37,13 +43,16 @@ from tahoe.storage.layout import (
 )
 from tahoe.storage.leaseindex import FILE, Entry, ShareName
 from tahoe.storage.pool import Pool, Use
+from tahoe.storage.redo import FileChange, RedoLog
 from tahoe.storage.room import Room
-from tahoe.storage.sharefile import ShareFile, carry_out
+from tahoe.storage.sharefile import ShareFile
 from tahoe.storage.slotleases import count_of, ends_of
 from tahoe.storage.store import no_such_share
 
 _LOCKS: Final = 64
 _MOST_FACTS: Final = 32_768
+_LOG_BYTES: Final = 8 * 2**20
+"""The log begins anew when it is longer, about every two thousand small shares."""
 
 Key = tuple[bytes, int]
 
@@ -74,12 +83,36 @@ class Shelves:
         self._locks = [RLock() for _ in range(_LOCKS)]
         self._facts: OrderedDict[Key, ShareFacts] = OrderedDict()
         self._open: Pool[Key, ShareFile] = Pool(self._open_share, open_files)
-        self._unsure: set[Key] = set()  # shares whose leases, as read, may not be those on the disk
+        self._log = RedoLog(filesystem, folders, LOG, _LOG_BYTES)
+        self._unreported: set[bytes] = set()  # indexes of which the books may not know what the log has yet to do
+        self._unsettled: set[str] = set()  # directories with names that may not be durable, and are in no log
         self.doubtful: set[Key] = set()
 
-    def lock(self, storage_index: bytes) -> RLock:
-        """The lock of an index's names and leases."""
-        return self._locks[storage_index[-1] % _LOCKS]
+    @contextmanager
+    def lock(self, storage_index: bytes) -> Iterator[None]:
+        """Hold the lock of an index's names and leases."""
+        with self._locks[storage_index[-1] % _LOCKS]:
+            self._log.mend(folder_of(storage_index))
+            if storage_index in self._unreported:
+                self._unreported.discard(storage_index)
+                self.report(storage_index)
+            yield
+
+    # --- beginning and end --------------------------------------------------------------------------------
+
+    def recover(self) -> None:
+        """Do what the log holds. What a process that was killed wrote must be durable by now."""
+        self._log.recover()
+
+    def shut(self) -> bool:
+        """Close all files; tell whether everything but names is durable."""
+        self._open.clear()
+        try:
+            self._log.checkpoint()
+        except OSError:
+            return False
+        self._log.close()
+        return not self.doubtful
 
     # --- finding ------------------------------------------------------------------------------------------
 
@@ -136,6 +169,26 @@ class Shelves:
             self._folders.make(folder.rpartition("/")[0])
             self._folders.make(folder)
 
+    def store(self, storage_index: bytes, contents: Mapping[int, bytes]) -> None:
+        """Let containers become shares that are not there yet, all of them or none, durably. The index's lock is held.
+
+        Args:
+            storage_index: theirs.
+            contents: share number to the bytes of the file, which should be few.
+
+        Raises:
+            Refused: ``conflict``: a file that is no share of ours has the name.
+        """
+        self._expect_free(storage_index, contents)
+        self._log_changes(
+            storage_index,
+            [
+                FileChange(path_of(storage_index, number), len(content), is_new=True, patches=((0, content),))
+                for number, content in contents.items()
+            ],
+        )
+        self.doubtful.difference_update((storage_index, number) for number in contents)
+
     def publish(self, storage_index: bytes, arrivals: Mapping[int, str]) -> None:
         """Let synced files become shares that are not there yet, durably. The index's lock is held.
 
@@ -146,13 +199,11 @@ class Shelves:
         Raises:
             Refused: ``conflict``: a file that is no share of ours has the name.
         """
-        for number in arrivals:
-            if self._is_taken(storage_index, number):
-                raise Refused("conflict", f"a file that is no immutable share has the name of share {number}")
+        self._expect_free(storage_index, arrivals)
         try:
             for number, path in arrivals.items():
                 self._rename(storage_index, number, path)
-            self._folders.settle(folder_of(storage_index))
+            self._settle(storage_index)
         except OSError:
             for number in arrivals:
                 self._withdraw(storage_index, number)
@@ -162,8 +213,9 @@ class Shelves:
     def replace(self, storage_index: bytes, number: int, path: str) -> None:
         """Let a synced file take a share's place, durably. The index's lock is held."""
         self._forget(storage_index, number)
+        self._release(path_of(storage_index, number))
         self._rename(storage_index, number, path)
-        self._folders.settle(folder_of(storage_index))
+        self._settle(storage_index)
         self._report_file(storage_index, number, path_of(storage_index, number))
 
     def enter(self, storage_index: bytes, number: int, size: int, lease: LeaseRecord) -> None:
@@ -177,10 +229,6 @@ class Shelves:
             with suppress(KeyError):  # another thread may have emptied it
                 self._facts.popitem(last=False)
 
-    def close(self) -> None:
-        """Close all files."""
-        self._open.clear()
-
     # --- leases -----------------------------------------------------------------------------------------------
 
     def add_lease(self, storage_index: bytes, lease: Granted) -> dict[int, ShareFacts]:
@@ -191,24 +239,32 @@ class Shelves:
         """
         with self.lock(storage_index):
             self.restore(storage_index)
-            self._folders.settle(folder_of(storage_index))  # a lease is no better than its share's name
+            self._settle(storage_index)  # a lease is no better than its share's name
             present = self.facts(storage_index)
-            changes = []
+            changes = {}
             for number in present:
                 container = self._container(storage_index, number)
                 if container is not None:
                     change = container.add_or_renew(lease.secrets, lease.expires, owner=lease.owner)
-                    changes.append((number, container, change))
-            self._ration(lease.owner, [(before, change) for _, before, change in changes])
-            for number, before, change in changes:
-                self._change(storage_index, number, before, change)
+                    changes[number] = container, change
+            self._ration(lease.owner, list(changes.values()))
+            self._change(storage_index, {number: change for number, (_, change) in changes.items()})
             return present
 
     def cancel_lease(self, storage_index: bytes, secret: bytes, now: float) -> int:
         """Remove leases by their cancel secret; a share that loses its last is nobody's. Return how many leases."""
         with self.lock(storage_index):
-            count = sum(self._cancel(storage_index, number, secret, now) for number in self.facts(storage_index))
-            self._folders.settle(folder_of(storage_index))
+            changes, count = {}, 0
+            for number in self.facts(storage_index):
+                container = self._container(storage_index, number)
+                if container is None:
+                    continue
+                with suppress(LookupError):
+                    change = container.release(secret, int(now))
+                    assert change.container is not None
+                    changes[number] = change
+                    count += count_of(container.leases) - count_of(change.container.leases)
+            self._change(storage_index, changes)
             return count
 
     # --- the trash --------------------------------------------------------------------------------------------
@@ -226,6 +282,7 @@ class Shelves:
                 return False
             self._forget(storage_index, number)
             stamp = max(1, int(now))
+            self._release(path_of(storage_index, number))
             self._filesystem.rename(path_of(storage_index, number), _trash_path(storage_index, number, stamp))
             self._folders.changed(folder_of(storage_index))
             self._enter(storage_index, number, container, stamp)
@@ -233,7 +290,7 @@ class Shelves:
 
     def purge(self, storage_index: bytes, number: int) -> bool:
         """Remove a share from the trash; see ``ShareStore``. Nobody is waited for, so locks may be held."""
-        lock = self.lock(storage_index)
+        lock = self._locks[storage_index[-1] % _LOCKS]
         if not lock.acquire(blocking=False):
             return False
         try:
@@ -257,7 +314,7 @@ class Shelves:
                     self._books.restored(ShareName(FILE, storage_index, number))
                     live.append(number)
             if discarded:
-                self._folders.settle(folder_of(storage_index))
+                self._settle(storage_index)
                 self.report(storage_index)
             return len(discarded)
 
@@ -343,6 +400,11 @@ class Shelves:
             raise no_such_share(key[1])
         return share
 
+    def _expect_free(self, storage_index: bytes, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            if self._is_taken(storage_index, number):
+                raise Refused("conflict", f"a file that is no immutable share has the name of share {number}")
+
     def _is_taken(self, storage_index: bytes, number: int) -> bool:
         """Whether there is a file with a share's name, other than one we could not make durable."""
         try:
@@ -359,6 +421,19 @@ class Shelves:
             self.make_folder(storage_index)
             self._filesystem.rename(path, path_of(storage_index, number))
         self._folders.changed(folder_of(storage_index))
+        self._unsettled.add(folder_of(storage_index))
+
+    def _settle(self, storage_index: bytes) -> None:
+        """Return when the names of an index's shares are durable; what the log holds is."""
+        folder = folder_of(storage_index)
+        if folder in self._unsettled:
+            self._folders.settle(folder)
+            self._unsettled.discard(folder)
+
+    def _release(self, path: str) -> None:
+        """Let the log hold nothing of a file that is going to have another name, or another content under this one."""
+        if self._log.holds(path):
+            self._log.checkpoint()
 
     def _withdraw(self, storage_index: bytes, number: int) -> None:
         """Remove a share whose name may not be durable; hide it if even that fails."""
@@ -366,14 +441,14 @@ class Shelves:
         try:
             self._filesystem.unlink(path_of(storage_index, number))
             self._folders.changed(folder_of(storage_index))
-            self._folders.settle(folder_of(storage_index))
+            self._unsettled.add(folder_of(storage_index))
+            self._settle(storage_index)
         except FileNotFoundError:
             return
         except OSError:
             self.doubtful.add((storage_index, number))
 
     def _forget(self, storage_index: bytes, number: int) -> None:
-        self._unsure.discard((storage_index, number))
         self._facts.pop((storage_index, number), None)
         self._open.forget((storage_index, number))
 
@@ -385,29 +460,27 @@ class Shelves:
         except ValueError:
             return None
 
-    def _change(self, storage_index: bytes, number: int, before: Container, change: Change) -> None:
-        """Make a change of leases durable, and first what an earlier one that failed may have left undone."""
-        key, path = (storage_index, number), path_of(storage_index, number)
-        if key in self._unsure:
-            carry_out(self._filesystem, path, Change(before, before.create()))
-            self._unsure.discard(key)
-        if change.instructions and change.container is not None:
-            self._unsure.add(key)
-            carry_out(self._filesystem, path, change)
-            self._unsure.discard(key)
-            self._enter(storage_index, number, change.container)
+    def _change(self, storage_index: bytes, changes: Mapping[int, Change]) -> None:
+        """Change leases, of all these shares or of none, durably."""
+        wanted = {number: each.container for number, each in changes.items() if each.instructions and each.container}
+        if not wanted:
+            return
+        record = []
+        for number, container in wanted.items():
+            writes = [each for each in changes[number].instructions if isinstance(each, Write)]
+            patches = tuple((write.offset, write.data) for write in writes)
+            record.append(FileChange(path_of(storage_index, number), container.file_size, patches=patches))
+        self._log_changes(storage_index, record)
+        for number, container in wanted.items():
+            self._enter(storage_index, number, container)
 
-    def _cancel(self, storage_index: bytes, number: int, secret: bytes, now: float) -> int:
-        container = self._container(storage_index, number)
-        if container is None:
-            return 0
+    def _log_changes(self, storage_index: bytes, record: list[FileChange]) -> None:
+        """Change files of an index: all of them or (after an error) none, or all of them later."""
         try:
-            change = container.release(secret, int(now))
-        except LookupError:
-            return 0
-        assert change.container is not None
-        self._change(storage_index, number, container, change)
-        return count_of(container.leases) - count_of(change.container.leases)
+            self._log.change(tuple(record))
+        except OSError:
+            self._unreported.add(storage_index)
+            raise
 
 
 def _trash_path(storage_index: bytes, number: int, stamp: int) -> str:

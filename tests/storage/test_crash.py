@@ -209,7 +209,18 @@ def calls_of_a_life() -> int:
     return disk.calls
 
 
-CALLS = calls_of_a_life()
+MOST_LOGGED = "tahoe.storage.disk.MOST_LOGGED"
+ONE_SHARE = 1500
+"""Bytes up to which shares go through the log here: one alone does, two at once don't."""
+
+with pytest.MonkeyPatch.context() as _patch:
+    _patch.setattr(MOST_LOGGED, ONE_SHARE)
+    CALLS = calls_of_a_life()
+
+
+@pytest.fixture(autouse=True)
+def shares_of_both_kinds(monkeypatch):
+    monkeypatch.setattr(MOST_LOGGED, ONE_SHARE)
 
 
 def cut_off(last: int, call: int, _verb: str) -> PowerLoss | None:

@@ -17,7 +17,7 @@ from tahoe.codec import base32
 from tahoe.codec.container import stored_secret
 from tahoe.errors import BadConfiguration, NoSpace, Refused, StorageFailed
 from tahoe.protocol import Lease, ShareFacts
-from tahoe.storage.disk import DiskStore
+from tahoe.storage.disk import MOST_LOGGED, DiskStore
 from tahoe.storage.filesystem import RealFile, RealFileSystem, VolatileFileSystem
 from tahoe.storage.store import MOST_ADVISORIES, StoreOptions
 from tests.storage.samples import MINE, NOW, PERIOD, content, flipped, index, lease, share, ueb_hash
@@ -59,7 +59,7 @@ def test_shares_lie_where_tahoe_lafs_looks_for_them(root):
     store = opened(root)
     store.store(index(0), {10: b"x"}, lease(), NOW)
     name = base32.encode(index(0))
-    assert files_below(root) == ["format-version", "serving", f"shares/{name[:2]}/{name}/10"]
+    assert files_below(root) == ["format-version", "serving", "shares-log", f"shares/{name[:2]}/{name}/10"]
     store.shut()
     assert "serving" not in files_below(root)
 
@@ -196,9 +196,16 @@ def test_a_mutable_container_is_no_share_of_ours_and_is_left_alone(root, version
     assert path.read_bytes() == data
 
 
+def left_with(root, data: bytes) -> None:
+    """Leave a store with one share behind."""
+    store = opened(root)
+    store.store(index(0), {1: data}, lease(), NOW)
+    store.shut()
+
+
 @pytest.mark.parametrize("damage", [(3, 0xFF), (8, 0xFF)], ids=["version", "lease count"])
 def test_a_damaged_container_is_found_by_the_scrub_and_still_gives_its_bytes(root, damage):
-    opened(root).store(index(0), {1: share(1, 1)}, lease(), NOW)
+    left_with(root, share(1, 1))
     path = share_path(root, index(0), 1)
     data = bytearray(path.read_bytes())
     data[damage[0]] = damage[1]
@@ -217,7 +224,7 @@ def test_a_damaged_container_is_found_by_the_scrub_and_still_gives_its_bytes(roo
 
 @pytest.mark.parametrize("length", range(0, 91, 7))
 def test_a_file_cut_short_anywhere_breaks_nothing(root, length):
-    opened(root).store(index(0), {1: b"0123456"}, lease(), NOW)
+    left_with(root, b"0123456")
     path = share_path(root, index(0), 1)
     path.write_bytes(path.read_bytes()[:length])
     store = opened(root)
@@ -240,7 +247,7 @@ def test_a_share_that_somebody_deletes_by_hand_is_gone(root):
 
 def test_leases_of_a_share_beyond_4_gib_survive_a_torn_append(root):
     """Its length does not fit the container's field, so the end of its UEB tells where leases begin."""
-    opened(root).store(index(0), {1: b""}, lease(), NOW)
+    left_with(root, b"")
     end = 2**32 + 1000
     header = (2).to_bytes(4, "big") + b"".join(
         number.to_bytes(8, "big") for number in (1, 1, 0x44, 0x44, 0x44, 0x44, 0x44, end - 8 - 50)
@@ -359,29 +366,38 @@ def test_a_share_whose_name_could_not_be_synced_is_not_shown_and_may_be_stored_a
     store = DiskStore(disk).open()
     store.store(index(0), {0: b"old"}, lease(), NOW)
     disk.trouble = lambda _call, verb: OSError(errno.EIO, "told to") if verb in {"sync_directory", "unlink"} else None
+    new = b"new" * MOST_LOGGED
     with pytest.raises(StorageFailed):
-        store.store(index(0), {1: b"new"}, lease(), NOW)
+        store.store(index(0), {1: new}, lease(), NOW)
     assert list(store.shares(index(0))) == [0]
     with pytest.raises(Refused, match="no-such-share"):
         store.read(index(0), 1, 0, 1)
     disk.trouble = lambda _call, _verb: None
-    assert store.store(index(0), {1: b"new"}, lease(), NOW)[0] == (1,)
-    assert store.read(index(0), 1, 0, 9) == b"new"
+    assert store.store(index(0), {1: new}, lease(), NOW)[0] == (1,)
+    assert store.read(index(0), 1, 0, 9) == b"newnewnew"
 
 
 # --- costs ----------------------------------------------------------------------------------------------
 
 
-def test_a_small_share_costs_three_syncs_and_its_siblings_two_each():
+@pytest.mark.parametrize(
+    ("size", "first", "sibling"),
+    [
+        (1, {"sync": 1}, {"sync": 2}),
+        (MOST_LOGGED + 1, {"sync": 1, "sync_directory": 2}, {"sync": 2, "sync_directory": 1}),
+    ],
+)
+def test_a_small_share_costs_one_sync_and_a_large_one_three_and_its_sibling_one_more_for_the_lease(
+    size, first, sibling
+):
     disk = VolatileFileSystem()
     store = DiskStore(disk).open()
-    store.store(b"a" * 16, {0: b"x"}, lease(), NOW)
-    disk.verbs.clear()
-    store.store(b"a" * 15 + b"b", {0: b"x"}, lease(), NOW)
-    assert {verb: count for verb, count in disk.verbs.items() if "sync" in verb} == {"sync": 1, "sync_directory": 2}
-    disk.verbs.clear()
-    store.store(b"a" * 15 + b"b", {1: b"x"}, Lease(bytes(32), bytes(32)), NOW)
-    assert disk.verbs["sync_directory"] == 1
+    for earlier in (MOST_LOGGED + 1, 0):  # both ways have been taken before
+        store.store(b"a" * 15 + bytes([earlier % 256]), {0: bytes(earlier)}, lease(), NOW)
+    for number, expected in enumerate((first, sibling)):
+        disk.verbs.clear()
+        store.store(b"a" * 15 + b"b", {number: bytes(size)}, Lease(bytes(32), bytes([number] * 32)), NOW + number)
+        assert {verb: count for verb, count in disk.verbs.items() if "sync" in verb} == expected
 
 
 def test_renewing_costs_one_sync_and_nothing_if_nothing_changes():
@@ -407,7 +423,7 @@ def test_no_more_files_are_held_open_than_allowed(root):
         store.read(index(number), 0, 0, 10)
         store.allocate(index(number), MINE, (1,), 10, lease(), NOW)
         store.write(index(number), MINE, 1, 0, b"01234", NOW)
-    assert open_descriptors() - before <= 6
+    assert open_descriptors() - before <= 3 + 3 + 1  # the last is the log's
     for number in range(20):
         store.write(index(number), MINE, 1, 5, b"56789", NOW)
         assert store.close(index(number), MINE, (1,)) == (1,)
