@@ -164,6 +164,11 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
     _in_the_end(by_margin, [[row for row in usual if row.margin == each] for each in margins], margins)
     by_margin.set(title=f"against the margin, looking every {configuration.usual:g} days")
     by_margin.set(xlabel="margin of lazy repair (1: at once)")
+    figure.suptitle(
+        f"{configuration.lives} lives of {configuration.servers} servers with {configuration.files} files, 3-of-10;"
+        f" a disk lives {configuration.disk_years:g} years on average",
+        fontsize="medium",
+    )
     figure.legend(*lost.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
