@@ -9,6 +9,8 @@ import pytest
 
 from tahoe.actors.caretaker import Caretaker, CareTerms
 from tahoe.codec.capability import parse
+from tahoe.session.delegation import Delegation, delegation_text, sign_delegation
+from tahoe.session.identity import Identity
 from tests.web.test_checks import lose, plant, tahoe  # noqa: F401  # a fixture
 
 CONTENT = Random(1).randbytes(40_000)
@@ -87,3 +89,18 @@ def test_metrics_tell_how_it_stands(cared, tahoe):  # noqa: F811  # the fixture
     assert "tahoe_care_state 2" in lines
     assert 'tahoe_care_objects{safety="safe"} 2' in lines
     assert 'tahoe_care_objects{safety="lost"} 1' in lines
+
+
+def test_what_is_looked_after_for_a_friend_is_leased_by_his_delegation(cared, tahoe):  # noqa: F811  # the fixture
+    cap = parse(cared.put(CONTENT))
+    owner, me = Identity.from_seed(bytes([7]) * 32), cared.client.ctx.name
+    given = delegation_text(sign_delegation(owner, Delegation(owner.node, me, 4_000_000_000)))
+    done = tahoe("care", "add", "friend", str(cap.verifier()), "--delegation", given)
+    assert done.returncode == 0, done.stderr
+    (root,) = json.loads(tahoe("care", "list", "--json").stdout)
+    assert root["delegated-until"] == 4_000_000_000
+    assert cared.services.caretaker.care.roots["friend"].mandate.account == owner.node
+    other = delegation_text(sign_delegation(owner, Delegation(owner.node, owner.node, 4_000_000_000)))
+    refused = tahoe("care", "add", "friend", str(cap.verifier()), "--delegation", other)
+    assert refused.returncode == 1
+    assert "was given to" in refused.stderr
