@@ -93,6 +93,7 @@ node "$NODE/status" > /dev/null
 node "$NODE/statistics?t=json" | json 'it["transfers"]["upload"]["bytes"] > 0' | grep -q True
 node "$NODE/metrics" | tail -n 1 | grep -q '^# EOF'
 node "$NODE/storage?t=json" > /dev/null
+node "$NODE/storage?t=json&servers=true" > /dev/null
 TRANSFER=$(node "$NODE/transfers?t=json" | json 'it["transfers"][0]["id"]')
 node "$NODE/transfers/$TRANSFER" | json 'it["timeline"]' > /dev/null
 node "$NODE/vdrive?t=json" | json 'it["roots"]["private"]["writable"]' | grep -q True

@@ -19,17 +19,21 @@ RECORD = """() => new Promise((done) => {
   canvas.width = canvas.height = 64;
   const brush = canvas.getContext("2d");
   const recorder = new MediaRecorder(canvas.captureStream(25), { mimeType: "video/webm" });
-  let shade = 0;
-  const painting = setInterval(() => { brush.fillStyle = `rgb(0 ${shade += 9} 99)`; brush.fillRect(0, 0, 64, 64); }, 20);
+  let strokes = 0;
+  const painting = setInterval(() => {
+    brush.fillStyle = `rgb(0 ${(strokes * 9) % 256} 99)`;
+    brush.fillRect(0, 0, 64, 64);
+    strokes += 1;
+    if (strokes === 25) recorder.stop();
+  }, 20);
   recorder.ondataavailable = async (event) => {
     clearInterval(painting);
     const bytes = new Uint8Array(await event.data.arrayBuffer());
     done(btoa(String.fromCharCode(...bytes)));
   };
   recorder.start();
-  setTimeout(() => recorder.stop(), 500);
 })"""
-"""Makes a film of half a second."""
+"""Makes a film of twenty-five strokes of a brush."""
 
 
 def pdf(text: str, script: str = "") -> bytes:
