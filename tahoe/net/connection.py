@@ -316,12 +316,18 @@ class Connection:
         client.on_disconnect = _both(self._note_reason, client.on_disconnect)
 
     def _take_socket_over(self) -> None:
-        """From here on the socket's events come to us."""
+        """From here on the socket's events come to us.
+
+        Raises:
+            BrokerUnavailable: it has hung up already.
+        """
         client = self._paho
         client.on_socket_register_write = self._want_writer
         client.on_socket_unregister_write = self._want_no_writer
         client.on_socket_close = _both(self._stop_writing, client.on_socket_close)
         self._socket = client.socket()
+        if self._socket is None:
+            raise BrokerUnavailable(f"{self.broker.url}: the broker let us in and hung up")
         self._wire = Wire(self._socket, has_properties=self.broker.mqtt == "5")
         client._sock = self._wire  # noqa: SLF001  # paho takes anything like a socket, but has no call to give it one
         self._loop.add_reader(self._socket, self._readable)

@@ -259,6 +259,7 @@ class Transport:
         pauses = Pauses()
         turn = 0
         while True:
+            self._check_wanted()
             broker = self._brokers[turn % len(self._brokers)]
             try:
                 since = await self._stay_with(broker)
@@ -270,6 +271,14 @@ class Transport:
                     pauses = Pauses()
             await asyncio.sleep(pauses.next())
 
+    def _check_wanted(self) -> None:
+        """End if told to: ``asyncio.wait_for``, which aiomqtt uses, may swallow a cancellation (before Python 3.12).
+
+        It does when what it waits for comes at the same moment; and who went on would keep the node from stopping.
+        """
+        if self._keeper is None:
+            raise asyncio.CancelledError
+
     async def _stay_with(self, broker: BrokerEntry) -> float:
         """Connect, and stay until the connection is lost. Returns when it was made (monotonic)."""
         keepalive = self._limits.keepalive
@@ -280,6 +289,7 @@ class Transport:
         try:
             for channel in CHANNELS:
                 await self._join(connections[channel], channel)
+                self._check_wanted()
             since = time.monotonic()
             loss = asyncio.create_task(_first_loss(connections))
             await self._measure(connections[BULK], loss)

@@ -16,6 +16,7 @@ from tahoe.net import certificates, topics
 from tahoe.net.broker import BrokerPlan, start_broker
 from tahoe.net.card import BrokerEntry
 from tahoe.net.certificates import certify
+from tahoe.net.connection import Connection
 from tahoe.net.packets import PACKET_OVERHEAD
 from tahoe.session.statement import open_presence
 from tests.net.support import GRID, PATIENCE, End, Mosquitto
@@ -399,3 +400,42 @@ def certify_client(directory):
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "alice")])
     certificate = certificates._builder(name, key.public_key()).sign(authority_key, hashes.SHA256())
     return certificates._pem(certificate), certificates._private_pem(key).decode()
+
+
+async def test_a_node_that_is_told_to_stop_while_it_connects_stops_though_that_word_is_swallowed(tmp_path):
+    """As ``asyncio.wait_for`` does when what it waits for comes at the same moment."""
+    broker = Mosquitto(tmp_path)
+    end = End("ann", broker.entry())
+    begun, join = asyncio.Event(), end.transport._join
+
+    async def deaf(connection, channel):
+        joining = asyncio.ensure_future(join(connection, channel))
+        begun.set()
+        try:
+            await asyncio.shield(joining)
+        except asyncio.CancelledError:
+            await joining
+
+    end.transport._join = deaf
+    try:
+        end.transport.start()
+        await begun.wait()
+        async with asyncio.timeout(PATIENCE):
+            await end.transport.stop()
+    finally:
+        broker.kill()
+
+
+async def test_a_broker_that_dies_the_moment_it_has_let_us_in_is_tried_again(mosquitto, monkeypatch):
+    enter, entered = Connection._enter, []
+
+    async def enter_and_lose(connection):
+        await enter(connection)
+        entered.append(connection)
+        if len(entered) == 1:
+            connection._paho._sock_close()
+
+    monkeypatch.setattr(Connection, "_enter", enter_and_lose)
+    async with End("alice", mosquitto.entry()) as alice:
+        await alice.connected()
+    assert len(entered) == 3, "once in vain, then for both channels"
