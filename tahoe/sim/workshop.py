@@ -124,9 +124,9 @@ class Workshop:
         blank = bytes(REGIONS * self.region_bytes)
         self.slots = [self.grid.run(first.slots.create(contents)) for contents in (slot_text(0, 0), b"", blank)]
         self.overwritten[0] = 0
-        self.history.begin(self._now, Put(("slot",), 0)).end = self._now
+        self.history.saw(self._now, self._now, Put(("slot",), 0))
         for region in range(REGIONS):
-            self.history.begin(self._now, Put(("region", region), 0)).end = self._now
+            self.history.saw(self._now, self._now, Put(("region", region), 0))
         self._set_up_tree(first)
 
     def _set_up_tree(self, first: Client) -> None:
