@@ -152,8 +152,11 @@ class Connection:
             await self._enter()
         except aiomqtt.MqttError as error:
             raise BrokerUnavailable(explain(broker, error)) from error
-        self._connected = True
         self._ending = asyncio.create_task(self._end())
+        if self._paho.socket() is None:
+            await self._leave()
+            raise BrokerUnavailable(f"{broker.url}: the broker let us in and hung up")
+        self._connected = True
         self._take_socket_over()
 
     async def _enter(self) -> None:
@@ -215,6 +218,9 @@ class Connection:
             return
         self._connected = False
         self._wire.forget_unsent()
+        await self._leave()
+
+    async def _leave(self) -> None:
         with contextlib.suppress(aiomqtt.MqttError):
             await self._client.__aexit__(None, None, None)
         await self.lost()
@@ -316,18 +322,12 @@ class Connection:
         client.on_disconnect = _both(self._note_reason, client.on_disconnect)
 
     def _take_socket_over(self) -> None:
-        """From here on the socket's events come to us.
-
-        Raises:
-            BrokerUnavailable: it has hung up already.
-        """
+        """From here on the socket's events come to us."""
         client = self._paho
         client.on_socket_register_write = self._want_writer
         client.on_socket_unregister_write = self._want_no_writer
         client.on_socket_close = _both(self._stop_writing, client.on_socket_close)
         self._socket = client.socket()
-        if self._socket is None:
-            raise BrokerUnavailable(f"{self.broker.url}: the broker let us in and hung up")
         self._wire = Wire(self._socket, has_properties=self.broker.mqtt == "5")
         client._sock = self._wire  # noqa: SLF001  # paho takes anything like a socket, but has no call to give it one
         self._loop.add_reader(self._socket, self._readable)
