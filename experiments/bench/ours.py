@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from experiments.bench.load import Ask, share_files
-from tahoe.cli.checkjobs import DONE, FIRST_PAUSE, RUNNING
+from tahoe.cli.checkjobs import DONE, RUNNING
 from tahoe.cli.local_grid import BROKER, CLIENT_NAME, GridPlan, LocalGrid
 from tahoe.net.card import BrokerEntry
 from tahoe.protocol import Encoding
-
-LONGEST_PAUSE: Final = 0.1
-"""Seconds between two looks at a job."""
 
 
 class OurGrid:
@@ -98,11 +94,10 @@ class OurGrid:
 
 
 def _follow(ask: Ask, path: str) -> dict[str, Any]:
-    """Start a job, look at it now and then, as the command line does, and return what it comes to."""
-    job, pause = json.loads(ask("POST", path))["job"], FIRST_PAUSE
-    while (facts := json.loads(ask("GET", f"/jobs/{job}")))["state"] == RUNNING:
-        time.sleep(pause)
-        pause = min(LONGEST_PAUSE, 1.5 * pause)
+    """Start a job and wait for it, as the command line does; return what it comes to."""
+    job = json.loads(ask("POST", path))["job"]
+    while (facts := json.loads(ask("GET", f"/jobs/{job}?wait=true")))["state"] == RUNNING:
+        continue
     if facts["state"] != DONE:
         raise RuntimeError(f"a job ended as {facts['state']}: {facts.get('error')}")
     found: dict[str, Any] = facts["result"]

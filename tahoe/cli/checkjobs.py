@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -11,10 +10,6 @@ import click
 
 from tahoe.cli.gateway import Gateway
 from tahoe.cli.progress import counting
-
-FIRST_PAUSE: Final = 0.01
-LONGEST_PAUSE: Final = 1.0
-"""Seconds between two looks at a job: most are done at once, some take days."""
 
 RUNNING: Final = "running"
 DONE: Final = "done"
@@ -47,14 +42,12 @@ def run_job(gateway: Gateway, target: str, what: str, count: Callable[[Mapping[s
 
 
 def _follow(gateway: Gateway, job: str, what: str, count: Callable[[Mapping[str, Any]], int]) -> Mapping[str, Any]:
-    """Look at a job until it has ended."""
-    pause, seen = FIRST_PAUSE, 0
+    """Look at a job until it has ended; the gateway answers when it has, or after a while."""
+    seen = 0
     with counting(what) as advance:
-        while (facts := gateway.json(job))["state"] == RUNNING:
+        while (facts := gateway.json(f"{job}?wait=true"))["state"] == RUNNING:
             found = count(facts["progress"])
             advance(max(0, found - seen))
             seen = max(seen, found)
-            time.sleep(pause)
-            pause = min(LONGEST_PAUSE, 1.5 * pause)
     result: Mapping[str, Any] = facts
     return result

@@ -19,6 +19,10 @@ from tahoe.net.logs import NodeLog
 from tahoe.web.errors import WebError, account_of, without_capabilities
 
 MOST_RUNNING: Final = 16
+
+WAIT_SECONDS: Final = 1.0
+"""Whoever waits for a job is told how far it is after this time at most."""
+
 MOST_KEPT: Final = 200
 
 Work: TypeAlias = Callable[["Job"], Awaitable[Any]]
@@ -81,10 +85,10 @@ class Job:
         """Start the work."""
         self._task = asyncio.create_task(self._run(work, log))
 
-    async def wait(self) -> None:
-        """Wait until it has ended."""
+    async def wait(self, seconds: float | None = None) -> None:
+        """Wait until it has ended, or for so long at most."""
         if self._task is not None:
-            await asyncio.wait((self._task,))
+            await asyncio.wait((self._task,), timeout=seconds)
 
     async def cancel(self) -> None:
         """Stop it, and wait until it has stopped. One that has ended stays as it is."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tahoe.codec.capability import Capability
 from tahoe.web.calls import Call, Endpoint, json_answer
-from tahoe.web.jobs import Work
+from tahoe.web.jobs import WAIT_SECONDS, Work
 from tahoe.web.places import find
 from tahoe.web.services import Services
 from tahoe.web.trees import size_job, statistics_job
@@ -41,7 +41,10 @@ async def list_jobs(call: Call) -> ASGIApp:
 
 async def show_job(call: Call) -> ASGIApp:
     """Tell how far a job is, or what it came to."""
-    return json_answer(call.services.jobs.get(_identity(call)).describe())
+    job = call.services.jobs.get(_identity(call))
+    if call.flag("wait"):
+        await job.wait(WAIT_SECONDS)
+    return json_answer(job.describe())
 
 
 async def cancel_job(call: Call) -> ASGIApp:

@@ -42,6 +42,7 @@ SERVER: Final = Parameter("node", "a server's node id", required=True)
 BACK: Final = Parameter("back", "it is not gone after all", ("true", "false"))
 VERIFY: Final = Parameter("verify", "look at every byte of every share", ("true", "false"))
 ADD_LEASE: Final = Parameter("add-lease", "add this node's lease to what is found, or renew it", ("true", "false"))
+WAIT: Final = Parameter("wait", "answer as soon as the job has ended, or after a second", ("true", "false"))
 ASK_SERVERS: Final = Parameter("servers", "ask every server what this node keeps there, too", ("true", "false"))
 ASK_VDRIVES: Final = Parameter("refresh", "ask the vdrives first", ("true", "false"))
 
@@ -68,7 +69,7 @@ TABLE: Final[tuple[Row, ...]] = (
         for kind in checks.KINDS
     ),
     Row("GET", "/jobs", "", kinds.list_jobs, _NODE),
-    Row("GET", "/jobs/{job}", "", kinds.show_job, _NODE),
+    Row("GET", "/jobs/{job}", "", kinds.show_job, _NODE, (WAIT,)),
     Row("DELETE", "/jobs/{job}", "", kinds.cancel_job, _NODE),
     Row("GET", PLACE, "zip", zips.zip_directory, _CAP, gives=Gives.ZIP),
     # writing files

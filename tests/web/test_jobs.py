@@ -33,7 +33,10 @@ def test_a_tree_is_counted_behind_the_clients_back(drive):
     assert told["result"] == drive.json("GET", "/vdrive/private?t=deep-stats")
     assert told["progress"]["objects"] == 3
     size = drive.json("POST", "/vdrive/private?t=start-deep-size", status=202)["job"]
-    assert until_ended(drive, size)["result"]["size"] == int(drive.ask("GET", "/vdrive/private?t=deep-size"))
+    until_ended(drive, size)
+    assert drive.json("GET", f"/jobs/{size}?wait=true")["result"]["size"] == int(
+        drive.ask("GET", "/vdrive/private?t=deep-size")
+    )
     assert [each["id"] for each in drive.json("GET", "/jobs")["jobs"]] == [size, job]
 
 
@@ -73,6 +76,27 @@ def test_errors_of_jobs_are_told_without_capabilities(caplog):
     assert failed["state"] == broken["state"] == "failed"
     assert "found 1 good shares" in failed["error"]
     assert "aaaa" not in failed["error"] + broken["error"] + caplog.text
+
+
+def test_who_waits_for_a_job_hears_of_its_end_at_once_and_of_a_long_one_after_a_while():
+    async def story():
+        board, gate = JobBoard(LOG), asyncio.Event()
+
+        async def work(job):
+            await gate.wait()
+            return "done"
+
+        job = board.start("slow", work)
+        await job.wait(0.01)
+        assert job.state is State.RUNNING
+        waiting = asyncio.create_task(job.wait(100.0))
+        await asyncio.sleep(0)
+        gate.set()
+        await waiting
+        assert job.state is State.DONE
+        await job.wait(100.0)
+
+    asyncio.run(story())
 
 
 def test_only_so_many_jobs_run_at_once():
