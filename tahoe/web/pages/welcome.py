@@ -143,6 +143,9 @@ def _care(health: Mapping[str, Any]) -> str:
     if not roots:
         return ""
     objects = words.many(sum(sum(root["objects"].values()) for root in roots), "object")
+    lost = sum(root["objects"].get(Safety.LOST.value, 0) for root in roots)
+    if lost:
+        return f"{objects} looked after; {lost:,} of them can't be recovered."
     ages = [root["verified-age"] for root in roots]
     if None in ages:
         return f"{objects} looked after; not all of them seen alive yet."

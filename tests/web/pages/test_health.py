@@ -50,6 +50,7 @@ def test_what_was_not_looked_at_yet_is_no_alarm():
 def test_a_loss_stands_above_everything():
     view = welcome(status_of_a_grid(NOW), report(**{"safe": 3, "lost": 1, "at risk": 2}))
     assert (view.level, view.headline) == ("bad", "Some files can't be given back")
+    assert view.care == "6 objects looked after; 1 of them can't be recovered."
     assert [alarm.level for alarm in view.alarms] == ["bad", "warn"]
     assert "1 file or folder can't be recovered" in view.alarms[0].text
     assert "2 files or folders have fewer shares than they should" in view.alarms[1].text
