@@ -29,7 +29,7 @@ from tahoe.sim.faults import (
     SlotRot,
     Weather,
 )
-from tahoe.sim.lies import ALL_LIES, LieKind
+from tahoe.sim.lies import ALL_LIES, DENIALS, LieKind
 from tahoe.sim.rumours import ALL_RUMOURS, RumourKind
 from tahoe.storage.faulty import Fails, Fills, Forgets, Rots, Section, Slows
 from tahoe.storage.faulty import Schedule as StoreFaults
@@ -42,6 +42,8 @@ CALM_AT = 70.0
 MOST_FAULTS = 20
 CHANCE_OF_A_KIND = 0.25
 CHANCE_OF_QUIET = 0.05
+CHANCE_OF_GENTLENESS = 0.6
+"""That servers keep what they promised, whatever else goes wrong."""
 
 
 class Victims:
@@ -246,9 +248,15 @@ KINDS: Final[Mapping[str, Maker]] = {
 """All kinds of faults, by name."""
 
 
+HARSH: Final = frozenset({"new disk", "slot rot", "misdirected write", *(f"lie: {kind}" for kind in DENIALS)})
+"""Kinds by which servers lose or deny what they promised; little can be demanded where one of them is on."""
+
+
 def draw_storm(rng: Random, servers: int, others: tuple[str, ...]) -> Schedule:
     """The faults of a seed."""
-    kinds = [maker for maker in KINDS.values() if rng.random() < CHANCE_OF_A_KIND]
+    is_gentle = rng.random() < CHANCE_OF_GENTLENESS
+    drawn = [kind for kind in KINDS if rng.random() < CHANCE_OF_A_KIND]
+    kinds = [KINDS[kind] for kind in drawn if not (is_gentle and kind in HARSH)]
     if rng.random() < CHANCE_OF_QUIET:
         kinds = []
     draw = Victims(rng, servers, others)
