@@ -146,6 +146,8 @@ class _Batch:
         self._pending = pending
         self._planned: list[_Wish] = []
         self._refused: dict[_Wish, TahoeError] = {}
+        self._written: dict[_Wish, None] = {}
+        """Wishes that were in an attempt: others may have seen it, and merge what is left of it."""
         self._next: DirectoryTable | None = None
 
     async def make(self) -> None:
@@ -213,7 +215,10 @@ class _Batch:
             except TahoeError as error:
                 if not draft.is_fresh:
                     raise Stale("the table may be out of date") from error
-                self._refused[wish] = error
+                doubt = draft.doubt if wish in self._written else None
+                self._refused[wish] = error if doubt is None else doubt
+            else:
+                self._written[wish] = None
             self._planned.append(wish)
 
     def _plan_one(self, wish: _Wish, table: DirectoryTable, *, is_fresh: bool) -> None:

@@ -146,6 +146,7 @@ class Change:
         has_won = draft.hearing.has_won(draft.version)
         if has_won and any(attempt.version == draft.version for attempt in self._attempts):
             return None
+        draft.doubt = self._doubt()
         revision = await self._revise(draft)
         if revision is None:
             if not draft.is_fresh:
@@ -285,8 +286,13 @@ class Change:
 
     def _judged(self, error: TahoeError) -> TahoeError:
         """The error, or the doubt that earlier attempts leave."""
+        doubt = self._doubt()
+        return error if doubt is None else Indefinite(doubt.taken, doubt.quorum, (*doubt.reasons, str(error)))
+
+    def _doubt(self) -> Indefinite | None:
+        """The doubt about an attempt of which something is left that others may merge."""
         doubtful = [attempt for attempt in self._attempts if not attempt.is_lost]
         if not doubtful:
-            return error
+            return None
         last = doubtful[-1]
-        return Indefinite(last.taken, last.version.shape.quorum, (*last.reasons.values(), str(error)))
+        return Indefinite(last.taken, last.version.shape.quorum, tuple(last.reasons.values()))

@@ -28,7 +28,7 @@ from tahoe.actors.slotterms import SlotDesk
 from tahoe.codec.merkle import BadHash
 from tahoe.codec.slot import SALT_SIZE, SlotShape, SlotVersion, SlotWriter, SparseTree
 from tahoe.context import Queue
-from tahoe.errors import TahoeError
+from tahoe.errors import Indefinite, TahoeError
 
 
 class Stale(TahoeError):
@@ -120,6 +120,7 @@ class Draft:
         version: the base.
         heads: versions whose changes belong into the next one, the base first.
         hearing: what every position carries.
+        doubt: what is to be said of a change that was in an attempt before and is not made now; None: it is certain.
     """
 
     def __init__(self, desk: SlotDesk, holding: Holding, inquiry: Inquiry | None) -> None:
@@ -129,6 +130,7 @@ class Draft:
         self.version = holding.version
         self.hearing: Hearing = holding.hearing
         self.heads = (self.version,) if inquiry is None else tuple(self.hearing.heads(self.version))
+        self.doubt: Indefinite | None = None
 
     @property
     def is_fresh(self) -> bool:

@@ -28,7 +28,7 @@ FAILED = re.compile(r"seed (\d+) FAILED: (.*)")
 @click.option("--workers", default=2, show_default=True, help="Defects tried at once.")
 @click.option("--only", default="", help="Only defects with this in their names.")
 @click.option("--missing", is_flag=True, help="Only defects that the page does not show as found.")
-def main(seeds: int, workers: int, only: str, missing: bool) -> None:
+def main(*, seeds: int, workers: int, only: str, missing: bool) -> None:
     """Fail if any defect is not found. The page is written after each one, so that a search may be cut short and taken up."""
     rows = _written()
     defects = [defect for defect in load_defects() if only in defect.name]
