@@ -152,7 +152,7 @@ class RealTree(TreeMachine):
         self.place = Path(tempfile.mkdtemp(prefix="tahoe-tree-"))
         self.grid = RealGrid(self.place, self.clients, seed)
         self.grid.run(self.grid.calm())
-        self.workshop = RealWorkshop(self.grid, 64)
+        self.workshop = RealWorkshop(self.grid, 64, 4)
         self.workshop.set_up()
 
     def teardown(self):

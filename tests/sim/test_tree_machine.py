@@ -23,7 +23,7 @@ class SimTree(TreeMachine):
     def begin(self, seed):
         options = GridOptions("message", Encoding(2, 4, 6), platter=VolatilePlatter, vdrives=1, ties=bool(seed % 2))
         self.grid = SimGrid(seed, SERVERS, self.clients, options)
-        self.workshop = Workshop(self.grid, 64)
+        self.workshop = Workshop(self.grid, 64, 4)
         self.workshop.set_up()
         self.watch = SlotWatch(self.grid)
 
