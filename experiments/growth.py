@@ -2,17 +2,18 @@
 
 Clients of a grid of friends know every server and rank them for each file. Whether that scales is a question of counts:
 messages and bytes for an upload and for a download, first contacts between nodes included, and events that the simulator
-has to handle. Contents are phantoms here (sizes with an identity), everything else is the real actors. Time is
-not among the columns, because it would differ from run to run; ``python -m tahoe.sim speed`` measures it.
+has to handle; and processor time of the simulator, nearly all of which is the actors' own. Contents are phantoms here (sizes
+with an identity), everything else is the real actors.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from experiments.framework.plotting import LOOKS, panels
+from experiments.framework.plotting import LOOKS, panels, plain_ticks
 from tahoe.protocol import Encoding
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.grid import SimGrid
@@ -54,6 +55,7 @@ class Row:
         messages: packets delivered for each.
         bytes_sent: by all nodes for each.
         events: of the simulator for each.
+        milliseconds: of processor time for each.
     """
 
     servers: int
@@ -62,6 +64,10 @@ class Row:
     messages: float
     bytes_sent: float
     events: float
+    milliseconds: float
+
+
+MEASURED = ("milliseconds",)
 
 
 def points(configuration: Configuration) -> Iterator[tuple[int, Configuration]]:
@@ -76,12 +82,13 @@ class _Meter(NamedTuple):
     messages: int
     bytes_sent: int
     events: int
+    milliseconds: float
 
     @staticmethod
     def read(grid: SimGrid) -> _Meter:
         trace = grid.world.trace
         assert trace is not None, "the grid is traced"
-        return _Meter(grid.network.delivered, grid.network.bytes_sent, trace.count)
+        return _Meter(grid.network.delivered, grid.network.bytes_sent, trace.count, 1000 * time.process_time())
 
 
 def run(point: tuple[int, Configuration], seed: int) -> list[Row]:
@@ -120,13 +127,14 @@ NAMES = {"upload": "an upload", "download": "a download"}
 
 def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
     """Messages and bytes against the size of the grid."""
-    figure, (messages, sent) = panels(columns=2, height=3.4)
+    figure, (messages, sent, spent) = panels(columns=3, height=3.2)
     for (operation, name), look in zip(NAMES.items(), LOOKS, strict=False):
         mine = [row for row in rows if row.operation == operation]
         sizes = [row.servers for row in mine]
         for axes, values in (
             (messages, [row.messages for row in mine]),
             (sent, [row.bytes_sent / 1000 for row in mine]),
+            (spent, [row.milliseconds for row in mine]),
         ):
             axes.plot(sizes, values, color=look.color, linestyle=look.dash, marker=look.marker, label=name)
     sent.axhline(configuration.size * 10 / 3 / 1000, color="#888888", linewidth=0.8)
@@ -134,6 +142,7 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
                   textcoords="offset points", fontsize=7, color="#666666")  # fmt: skip
     _dress(messages, "messages")
     _dress(sent, "kB sent by all nodes")
+    _dress(spent, "ms of the simulator's processor")
     figure.legend(*messages.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.suptitle(
         f"files of {configuration.size // 1000} kB, 3-of-10; {configuration.clients * configuration.files} operations a "
@@ -146,3 +155,4 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
 def _dress(axes: Axes, label: str) -> None:
     axes.set(xscale="log", yscale="log", xlabel="servers in the grid", ylabel=label)
     axes.margins(y=0.12)
+    plain_ticks(axes.yaxis)

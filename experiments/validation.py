@@ -111,7 +111,7 @@ def run(point: tuple[str, float], seed: int) -> list[Row]:
 def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
     """Published against ours on two logarithmic axes, and the ratio of the two below."""
     figure, (values, ratios) = panels(rows=2, height=3.6)
-    ends = min(row.value for row in rows) / 10, max(row.value for row in rows) * 10
+    ends = min(row.value for row in rows) / 10, max(row.value for row in rows) * 1000
     values.plot(ends, ends, color="#888888", linewidth=0.8)
     ratios.axhline(1, color="#888888", linewidth=0.8)
     printed = [row for row in rows if row.is_published]

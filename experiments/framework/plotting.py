@@ -76,6 +76,14 @@ def panels(columns: int = 1, rows: int = 1, height: float = 3.4) -> tuple[Figure
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
+def plain_ticks(axis: Any) -> None:
+    """Let a logarithmic axis of few decades have numbers as people write them, in steps of 1, 2 and 5."""
+    low, high = axis.get_view_interval()
+    ticks = [step * 10.0**power for power in range(-4, 10) for step in (1, 2, 5) if low <= step * 10.0**power <= high]
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_ticks([], minor=True)
+
+
 def band(axes: Axes, across: Sequence[float], low: Sequence[float], high: Sequence[float], look: Look) -> None:
     """Fill between the bounds of intervals, with an edge that a printer shows."""
     axes.fill_between(across, low, high, color=look.color, alpha=0.22, linewidth=0)

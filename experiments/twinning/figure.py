@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean, median
 from typing import TYPE_CHECKING, NamedTuple
 
-from experiments.framework.plotting import LOOKS, Look, band, panels
+from experiments.framework.plotting import LOOKS, Look, band, panels, plain_ticks
 from experiments.twinning.plan import CROWD, FROZEN, GET, KILLED, PUT, THROUGHPUT, Scope
 from experiments.twinning.rows import Row
 from tahoe.theory.availability import loss_of_draw
@@ -133,16 +133,9 @@ def _throughput(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set(xscale="log", yscale="log", xlabel="MB of a large file, 3-of-10", ylabel="MB/s")
     named = sorted({row.size / 1e6 for row in rows if row.act == THROUGHPUT})
     axes.set_xticks(named, [f"{size:g}" for size in named])
-    _plain_ticks(axes)
+    axes.set_xticks([], minor=True)
+    plain_ticks(axes.yaxis)
     axes.legend(loc="lower right")
-
-
-def _plain_ticks(axes: Axes) -> None:
-    """Speeds as people write them."""
-    low, high = axes.get_ylim()
-    ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if low <= tick <= high]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.minorticks_off()
 
 
 # --- the gap ----------------------------------------------------------------------------------------------------------
@@ -193,6 +186,4 @@ def _gap(axes: Axes, rows: Sequence[Row]) -> None:
     )
     most = max([2.0, *(max(ratio, 1 / ratio) for gap in found for ratio in gap.ratios)]) * 1.1
     axes.set_xlim(1 / most, most)
-    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10) if 1 / most <= tick <= most]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.minorticks_off()
+    plain_ticks(axes.xaxis)

@@ -237,3 +237,23 @@ def test_the_list_needs_no_optional_package():
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "availability" in shown.stdout
+
+
+def test_a_column_that_a_clock_has_told_is_not_expected_to_come_again(command, toy, tmp_path):
+    text = toy.read_text()
+    timed = text.replace("    seen: int\n", "    seen: int\n    seconds: float\n").replace(
+        "sum(count >= point.needed for count in heads))]",
+        "sum(count >= point.needed for count in heads), time.perf_counter())]",
+    )
+    toy.write_text(timed.replace("from random", "import time\nfrom random", 1) + '\n\nMEASURED = ("seconds",)\n')
+    small = ("--set", "coins=3", "--set", "runs=50")
+    command("run", toy, "--out", tmp_path / "first", *small)
+    manifest = tmp_path / "first" / "manifest.json"
+    result = command("run", toy, "--from", manifest, "--out", tmp_path / "again")
+    assert "reproduced, but for what a real clock has a part in: seconds" in result.output
+    facts = json.loads(manifest.read_text())
+    assert facts["measured"] == ["seconds"]
+    facts["unmeasured"] = "0" * 64
+    manifest.write_text(json.dumps(facts))
+    result = command("run", toy, "--from", manifest, "--out", tmp_path / "third", code=1)
+    assert "not the same: data.csv" in result.output
