@@ -178,7 +178,7 @@ def _likely(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set(xscale="log", yscale="log", xlabel="copysets in use", ylabel="probability that an outage loses anything")
     axes.set_ylim(0.2 * min(row.exact for row in rows), 2)
     axes.legend(loc="lower right", fontsize=7)
-    axes.margins(x=0.2)
+    axes.margins(x=0.35)
 
 
 def _large(axes: Axes, rows: Sequence[Row], configuration: Configuration) -> None:

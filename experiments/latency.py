@@ -157,6 +157,6 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
 
 def _dress(axes: Axes, slow: int, configuration: Configuration) -> None:
     axes.set(xscale="log", yscale="log", xlabel="seconds", title=f"{slow} of {SERVERS} servers slow")
-    axes.set_ylim(0.8 / configuration.downloads, 1.1)
+    axes.set_ylim(0.05 / configuration.downloads, 1.1)  # room for the legend below the curves
     axes.set_ylabel("part of downloads that take longer")
     axes.legend(fontsize=6.5, loc="lower left", frameon=True, framealpha=0.9, edgecolor="none")

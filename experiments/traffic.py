@@ -134,7 +134,7 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
         _thinnest(axes[count + number], [row for row in mine if row.week >= 0], weeks)
         (total,) = (row for row in mine if row.week < 0)
         name = f"budget {budget:g} MB a day" if budget else "no budget"
-        axes[number].set_title(f"{name}: {total.megabytes / 1000:.0f} GB moved, {total.lost} files lost", fontsize=8.5)
+        axes[number].set_title(f"{name}: {total.megabytes / 1000:.0f} GB moved, {total.lost} lost", fontsize=8.5)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.suptitle(
         f"{configuration.files} files of {configuration.megabytes:g} MB, 3-of-10, on {configuration.servers} servers; "
