@@ -66,6 +66,11 @@ def _middle(values: Iterable[float]) -> tuple[float, float, float]:
     return median(found), found[int(0.1 * (len(found) - 1))], found[round(0.9 * (len(found) - 1))]
 
 
+def _was_lived(groups: Iterable[Sequence[Row]]) -> bool:
+    """Whether there was a live grid at all; without one there are predictions only."""
+    return all(row.live > 0 for group in groups for row in group)
+
+
 def _mark(axes: Axes, across: Sequence[float], middles: Sequence[tuple[float, float, float]], look: Look) -> None:
     values = [middle for middle, _, _ in middles]
     errors = [[middle - low for middle, low, _ in middles], [high - middle for middle, _, high in middles]]
@@ -83,8 +88,9 @@ def _availability(axes: Axes, rows: Sequence[Row], scope: Scope) -> None:
         groups = _by_ill(chosen(rows, act, GET))
         shift = 0.08 if act == FROZEN else -0.08
         across = [ill + shift for ill in groups]
-        live = [_interval([row.live_succeeded for row in group]) for group in groups.values()]
-        _mark(axes, across, live, look)
+        if _was_lived(groups.values()):
+            live = [_interval([row.live_succeeded for row in group]) for group in groups.values()]
+            _mark(axes, across, live, look)
         predicted = [fmean(row.simulated_succeeded for row in group) for group in groups.values()]
         axes.plot(list(groups), predicted, color=look.color, linestyle=look.dash, label=act)
     axes.set(
@@ -100,9 +106,10 @@ def _interval(successes: Sequence[bool]) -> tuple[float, float, float]:
 
 def _latency(axes: Axes, rows: Sequence[Row], kind: str) -> None:
     for act, look in LOOK_OF.items():
-        groups = _by_ill(row for row in chosen(rows, act, kind) if row.live_succeeded and row.simulated_succeeded)
+        groups = _by_ill(row for row in chosen(rows, act, kind) if _succeeded(row))
         shift = 0.08 if act == FROZEN else -0.08
-        _mark(axes, [ill + shift for ill in groups], [_middle(_live(group)) for group in groups.values()], look)
+        if _was_lived(groups.values()):
+            _mark(axes, [ill + shift for ill in groups], [_middle(_live(group)) for group in groups.values()], look)
         predicted = [_middle(_simulated(group)) for group in groups.values()]
         axes.plot(
             list(groups), [middle for middle, _, _ in predicted], color=look.color, linestyle=look.dash, label=act
@@ -110,6 +117,11 @@ def _latency(axes: Axes, rows: Sequence[Row], kind: str) -> None:
         band(axes, list(groups), [low for _, low, _ in predicted], [high for _, _, high in predicted], look)
     axes.set(yscale="log", xlabel="servers killed or frozen", ylabel=f"ms for a small {VERB[kind]} (median, 10-90 %)")
     axes.legend(loc="upper left")
+
+
+def _succeeded(row: Row) -> bool:
+    """On each side that there is."""
+    return row.simulated_succeeded and (row.live_succeeded or not row.live)
 
 
 def _live(rows: Iterable[Row]) -> list[float]:
@@ -126,8 +138,9 @@ def _throughput(axes: Axes, rows: Sequence[Row]) -> None:
         sizes = sorted({row.size for row in mine})
         groups = [[row for row in mine if row.size == size] for size in sizes]
         across = [size / 1e6 for size in sizes]
-        live = [_middle(size / row.live / 1e6 for row in group) for size, group in zip(sizes, groups, strict=True)]
-        _mark(axes, across, live, look)
+        if _was_lived(groups):
+            live = [_middle(size / row.live / 1e6 for row in group) for size, group in zip(sizes, groups, strict=True)]
+            _mark(axes, across, live, look)
         predicted = [median(row.size / row.simulated / 1e6 for row in group) for group in groups]
         axes.plot(across, predicted, color=look.color, linestyle=look.dash, label=WAY[kind])
     axes.set(xscale="log", yscale="log", xlabel="MB of a large file, 3-of-10", ylabel="MB/s")
@@ -174,6 +187,9 @@ def _ratios(rows: Sequence[Row], condition: Callable[[Row], int]) -> tuple[float
 
 def _gap(axes: Axes, rows: Sequence[Row]) -> None:
     found = gaps(rows)[::-1]
+    if not found:
+        axes.set_axis_off()
+        return
     axes.axvline(1, color="#888888", linewidth=0.8)
     axes.axvspan(0.8, 1.25, color="#888888", alpha=0.15, linewidth=0)
     for place, gap in enumerate(found):
