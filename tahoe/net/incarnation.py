@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -29,6 +30,7 @@ from tahoe.net.crew import Papers, Recipe
 from tahoe.net.dispatch import Delivery, Dispatch, Replying
 from tahoe.net.herald import Herald, Profile
 from tahoe.net.inward import InwardAsk
+from tahoe.net.learned import LearnedLimit
 from tahoe.net.logs import NodeLog
 from tahoe.net.presence import Presences
 from tahoe.net.state import DirectoryState
@@ -71,10 +73,15 @@ class Incarnation:
         self._space = Space(0, 0, 0)
         access = GridAccess(card.grid_id, card.join_secret)
         self.endpoint = Endpoint(identity, access, self, _settings(config), random.SystemRandom())
-        limits = Limits(config.network.message_size, config.network.keepalive)
+        urls = [broker.url for broker in card.brokers]
+        self._learned = LearnedLimit(papers.directory.state / "packet-limit", int(config.network.message_size), urls)
+        packet_bytes = self._learned.recall(time.time())
+        limits = Limits(packet_bytes, config.network.keepalive)
         station = Station.of(card.grid_id, identity, papers.epoch)
         self.transport = Transport(station, card.brokers, limits, self, log)
         self._crew = recipe(self)
+        if packet_bytes < config.network.message_size:
+            self._refit(packet_bytes)
         self.actors: dict[Role, Actor] = {actor.role: actor for actor in self._crew.actors}
         self._dispatch = Dispatch(self.actors, self._stories)
         self._herald = Herald(identity, self._profile(), lambda: self._space, papers.directory.leaving.exists)
@@ -247,10 +254,20 @@ class Incarnation:
         What is begun from now on keeps to smaller ones. What is under way was made for larger ones and would
         never arrive, so it ends now rather than when its time is over.
         """
-        if self._crew.refit is not None:
-            self._crew.refit(packet_bytes)
+        self._refit(packet_bytes)
+        self.spawn(self._keep_limit(packet_bytes))
         for node in tuple(self._contacts):
             self.endpoint.forget(self._loop.time(), node)
+
+    def _refit(self, packet_bytes: int) -> None:
+        if self._crew.refit is not None:
+            self._crew.refit(packet_bytes)
+
+    async def _keep_limit(self, packet_bytes: int) -> None:
+        try:
+            await self.workshop.run(self._learned.keep, packet_bytes, time.time())
+        except OSError as error:
+            self.log.warning("what was learned of the broker could not be kept", problem=str(error))
 
 
 def _settings(config: NodeConfig) -> Settings:

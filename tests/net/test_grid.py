@@ -92,4 +92,10 @@ async def test_a_broker_that_refuses_large_packets_carries_files_in_smaller_ones
         result = await client.running.actors[CLIENT].upload(Content(content), None)
         assert client.running.transport.packet_bytes <= 100_000
         assert await fetched(client, result.capability) == content
+        learned = client.running.transport.packet_bytes
+        await client.stop()
+        await client.start()
+        assert client.running.transport.packet_bytes == learned
+        assert client.running.actors[CLIENT].terms.limits.message == learned
+        assert not client.running.failures
     broker.kill()
