@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 from tahoe.cli.main import COMMANDS
-from tests.readme import README, example
+from tests.readme import README, example, run_script
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_the_quick_start_by_hand_works_as_it_is_printed(tmp_path):
-    script = example("sh", "create-introducer")
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:/usr/sbin:{os.environ['PATH']}"}
-    outcome = subprocess.run(
-        ["bash", "-euc", script],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert "two friends are gone, the file is not" in outcome.stdout
-    assert "2 of 4 there" in outcome.stdout
+    said = run_script(example("sh", "create-introducer"), tmp_path)
+    assert "two friends are gone, the file is not" in said
+    assert "2 of 4 there" in said
 
 
 def test_the_example_of_the_laboratory_runs():

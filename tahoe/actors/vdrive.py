@@ -14,8 +14,9 @@ from tahoe.context import Actor, Context, handles
 from tahoe.errors import NoSuchRoot, Refused
 from tahoe.protocol import VDRIVE, NodeId, PathResolved, ResolvePath, RootsKnown, ShareRoots
 
+FIRST_COPY_SECONDS = 1.0
 COPY_SECONDS = 60.0
-"""How often vdrives compare what they know."""
+"""How often vdrives compare what they know: soon after a start, when they have hardly met, and then less and less often."""
 
 LONGEST_PATH = 256
 
@@ -65,10 +66,12 @@ class VDrive(Actor):
             await self._membership.ledger.learn((), self.book.statements())
 
     async def _copy(self) -> None:
+        pause = FIRST_COPY_SECONDS
         while True:
             told = tuple(signed for _, signed in self._membership.ledger.statements.values())
             await self._learn(told)
             vdrives = vdrives_of(self._membership, self.ctx.name)
             _, heard = await exchange(self.ctx, vdrives, self.book.statements())
             await self._learn(tuple(heard))
-            await self.ctx.sleep(COPY_SECONDS * self.ctx.rng.uniform(0.8, 1.2))
+            await self.ctx.sleep(pause * self.ctx.rng.uniform(0.8, 1.2))
+            pause = min(2 * pause, COPY_SECONDS)

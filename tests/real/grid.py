@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tahoe.cli.claim import is_ready
 from tahoe.cli.local_grid import BROKER, CLIENT_NAME, INTRODUCER, GridPlan, LocalGrid
 from tahoe.net.card import BrokerEntry, GridCard
 from tahoe.net.config import NodeConfig, NodeSection, StorageSection
 from tahoe.net.directory import NodeDirectory, create_node
-from tahoe.protocol import CLIENT, STORAGE, Encoding
+from tahoe.protocol import CLIENT, STORAGE, Encoding, Role
 
 PATIENCE = 60.0
 MEGABYTE = 1_000_000
@@ -121,12 +122,19 @@ class RealGrid(LocalGrid):
 
     def add_client(self, name: str) -> Gateway:
         """Another client node."""
-        card = GridCard.load(self.plan.root / INTRODUCER / "grid.toml")
-        create_node(self.plan.root / name, card, self._config(name, CLIENT))
+        self.add_node(name, CLIENT)
+        return Gateway(self.plan.root / name)
+
+    def add_node(self, name: str, role: Role) -> None:
+        """Another node, which runs on return."""
+        create_node(self.plan.root / name, self.card, self._config(name, role))
         self._start(name, "run", "--quiet", str(self.plan.root / name))
-        gateway = Gateway(self.plan.root / name)
-        until((self.plan.root / name / "node.url").exists, f"{name} runs")
-        return gateway
+        until(lambda: is_ready(self.plan.root / name), f"{name} runs")
+
+    @property
+    def card(self) -> GridCard:
+        """What it takes to join."""
+        return GridCard.load(self.plan.root / INTRODUCER / "grid.toml")
 
     def restart(self, *names: str) -> None:
         """Start nodes that were killed."""

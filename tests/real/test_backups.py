@@ -10,12 +10,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from tahoe.protocol import Encoding
-from tests.readme import example
+from tests.readme import example, run_script
 from tests.real.grid import INTRODUCER, RealGrid
 
 
@@ -30,26 +30,7 @@ def small_grid(tmp_path_factory):
 @pytest.fixture
 def shell(small_grid, tmp_path):
     """Runs scripts as the README has them, with a home directory and a node of its own, called laptop."""
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "HOME": str(tmp_path / "home"),
-        "TAHOE_NODE": str(tmp_path / "laptop"),
-    }
-
-    def run(script: str) -> str:
-        done = subprocess.run(
-            ["bash", "-euc", script],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
+    run = partial(run_script, place=tmp_path, HOME=str(tmp_path / "home"), TAHOE_NODE=str(tmp_path / "laptop"))
     card = small_grid.plan.root / INTRODUCER / "grid.toml"
     run(f"tahoe create-node laptop --grid {card} --roles client && tahoe start laptop")
     yield run

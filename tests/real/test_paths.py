@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,9 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tahoe.protocol import Encoding
+from tahoe.actors.roots import ROOT_PREFIX
+from tahoe.net.directory import NodeDirectory
+from tahoe.protocol import VDRIVE, Encoding
+from tahoe.session.statement import open_statement
 from tests.real.grid import CLIENT_NAME, INTRODUCER, RealGrid, until
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +109,48 @@ def test_clients_go_on_while_the_vdrive_is_dead_and_it_comes_back_with_what_it_k
         lambda: command(newcomer, "ls", "global:box").communicate()[0].split() == ["meanwhile", "moved"], "all is there"
     )
     shared.restart(CLIENT_NAME)
+
+
+@pytest.mark.timeout(300)
+def test_a_second_vdrive_knows_what_the_first_did_and_what_was_retracted_meanwhile_stays_so(shared, tmp_path):
+    ada, eve = shared.client, shared.add_client("late").directory
+    key = ("--grid-key", shared.plan.root / f"{INTRODUCER}.grid-key")
+    shared.add_node("second", VDRIVE)
+    until(lambda: "global" in roots_of(shared, "second"), "it copies what there was before it")
+    tahoe(ada, "vdrive", "publish", "gallery", *key)
+    until(lambda: roots_of(shared, "second").get("gallery"), "it copies what is new")
+    shared.kill([INTRODUCER])
+    tahoe(ada, "vdrive", "publish", "attic", *key)
+    tahoe(ada, "put", Path(__file__), "attic:box/thing")
+    until(lambda: "thing" in command(eve, "ls", "attic:box").communicate()[0], "eve hears of it from the second")
+    tahoe(ada, "vdrive", "retract", "gallery", *key)
+    assert roots_of(shared, INTRODUCER).get("gallery"), "the first knows nothing of it"
+    shared.kill(["second"])
+    shared.restart(INTRODUCER)  # only the stale one is there
+    assert "no alias or root" in tahoe(ada, "ls", "gallery:", status=1)
+    shared.restart("second")
+
+    def all_know() -> bool:
+        listed = [json.loads(tahoe(node, "vdrive", "list", "--json"))["roots"] for node in (ada, eve)]
+        known = [roots_of(shared, name) for name in (INTRODUCER, "second")]
+        return not any("gallery" in roots for roots in listed) and all(
+            book.get("gallery") is False and book.get("attic") for book in known
+        )
+
+    until(all_know, "the first has learned what it missed, and nobody has unlearned it")
+    newcomer = shared.add_client("newest").directory
+    until(
+        lambda: command(newcomer, "ls", "attic:").communicate()[0].split() == ["box"], "a newcomer finds what there is"
+    )
+    assert "no alias or root" in tahoe(newcomer, "ls", "gallery:", status=1)
+
+
+def roots_of(grid: RealGrid, vdrive: str) -> dict[str, bool]:
+    """Which roots a vdrive has on its disk, by name; False: retracted."""
+    path = NodeDirectory(grid.plan.root / vdrive).state / VDRIVE / "roots"
+    signed = msgspec.msgpack.decode(path.read_bytes(), type=list[bytes]) if path.exists() else []
+    statements = [open_statement(grid.card.public_key, each) for each in signed]
+    return {each.name.removeprefix(ROOT_PREFIX): not each.retracted for each in statements}
 
 
 def test_a_copy_whose_command_or_node_is_killed_is_completed_by_the_same_command(shared, photos, tmp_path):
