@@ -13,7 +13,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from experiments.twinning.plan import FROZEN, KILLED, PUT, Operation, Outcome, contents, secret_of
-from tahoe.cli.local_grid import BROKER, CLIENT_NAME, GridPlan, LocalGrid
+from tahoe.cli.local_grid import BROKER, CLIENT_NAME, INTRODUCER, GridPlan, LocalGrid
 from tahoe.codec import base32
 from tahoe.net.card import BrokerEntry, GridCard
 from tahoe.net.directory import NewGrid, create_introducer, create_node
@@ -23,6 +23,7 @@ from tahoe.sim.world import World
 
 POLL_SECONDS = 0.01
 MEND_SECONDS = 60.0
+STARTED_AT_ONCE = 4
 
 
 class TwinGrid(LocalGrid):
@@ -86,7 +87,7 @@ class LiveTwin:
         try:
             self.broker = self.grid.start_broker()
             self.grid.make_twins(self.broker, identity_seeds(self._seed, self._servers), secret_of(self._seed))
-            self.grid.start_nodes()
+            self._start([INTRODUCER, CLIENT_NAME, *self.grid.server_names])
         except BaseException:
             self.grid.stop()
             raise
@@ -120,8 +121,8 @@ class LiveTwin:
 
     def mend(self, kind: str, servers: list[str]) -> None:
         """Start them, or SIGCONT; wait until the client sees all of them."""
-        if kind == KILLED and servers:
-            self.grid.start_nodes(servers)
+        if kind == KILLED:
+            self._start(servers)
         self._signal(kind, signal.SIGCONT, servers)
         until = time.monotonic() + MEND_SECONDS
         while self.grid.servers_seen() < self._servers:
@@ -132,6 +133,11 @@ class LiveTwin:
     def wait(self, seconds: float) -> None:
         """Do nothing."""
         time.sleep(seconds)
+
+    def _start(self, names: list[str]) -> None:
+        """Start nodes, a few at a time: a busy machine would not have a dozen ready within a grid's patience."""
+        for first in range(0, len(names), STARTED_AT_ONCE):
+            self.grid.start_nodes(names[first : first + STARTED_AT_ONCE])
 
     def _signal(self, kind: str, number: signal.Signals, servers: Iterable[str]) -> None:
         if kind == FROZEN:
