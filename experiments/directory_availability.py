@@ -198,6 +198,6 @@ def _curve(kind: tuple[int, int, str], rows: Sequence[Row]) -> Curve:
 
 def _label(needed: int, total: int, deed: str) -> str:
     if total == 1:
-        return "all directories on one server (v0.6): read or change"
+        return "all on one server (v0.6): read or change"
     least = needed if deed == READ else -(-(total + needed) // 2)
     return f"in {needed}-of-{total} shares: {deed}, with {least} servers or more"

@@ -28,7 +28,7 @@ def test_the_figure_shows_each_design():
     rows = [row for deed in (READ, CHANGE) for row in run(Point(2, 3, deed, 0.3, 3, 2, 0.999), seed=2)]
     labels = [text.get_text() for text in plot(rows, configuration).legends[0].get_texts()]
     assert [label.split(":")[0] for label in labels] == [
-        "all directories on one server (v0.6)",
+        "all on one server (v0.6)",
         "in 2-of-3 shares",
         "in 2-of-3 shares",
     ]
