@@ -127,6 +127,8 @@ class Packing:
     def _needed(self, place: Position, carried: VersionId | None, draft: Draft) -> Sequence[int]:
         """The segments that a position lacks."""
         everything = range(self._coded.version.shape.segment_count)
+        if len(self._coded.segments) == len(everything):
+            return everything  # each has a new salt, so none is as it was
         if carried is None or (place.home, place.number) in self._hearing.unsound:
             return everything
         version = draft.version if carried == draft.version.identity else self._hearing.versions[carried]

@@ -26,6 +26,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from threading import Lock, RLock
 from typing import Final, NamedTuple
@@ -70,6 +71,7 @@ _PIECE: Final = 2**20
 Key = tuple[bytes, int]
 
 
+@lru_cache(maxsize=1024)  # it is asked for again and again while a slot is looked at
 def folder_of(storage_index: bytes) -> str:
     """The directory of a slot's shares."""
     name = base32.encode(storage_index)
@@ -185,11 +187,16 @@ class DiskSlotStore:
         """See ``SlotStore``."""
         folder = folder_of(storage_index)
         with self._locks[storage_index[-1] % _LOCKS if storage_index else 0]:
-            with as_store_errors():
-                self._log.mend(folder)
-                if folder in self._unsettled:
-                    self._settle(folder)
+            if self._log.owes(folder) or folder in self._unsettled:
+                self._catch_up(folder)
             yield
+
+    @as_store_errors()
+    def _catch_up(self, folder: str) -> None:
+        """Do what an error has left half done in a directory."""
+        self._log.mend(folder)
+        if folder in self._unsettled:
+            self._settle(folder)
 
     @as_store_errors()
     def numbers(self, storage_index: bytes) -> tuple[int, ...]:

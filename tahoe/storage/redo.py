@@ -110,9 +110,13 @@ class RedoLog:
         if self._undone:
             self.checkpoint()
 
+    def owes(self, folder: str) -> bool:
+        """Whether something is decided and not done to files of a directory, or may be."""
+        return self._tape.is_doubtful or folder in self._undone
+
     def mend(self, folder: str) -> None:
         """Do what is decided and not done to files of a directory. Until this succeeds nobody may look at them."""
-        if self._tape.is_doubtful or folder in self._undone:
+        if self.owes(folder):
             with self._gate.passage():
                 self._tape.settle()
                 self._do(folder)
