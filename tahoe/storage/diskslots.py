@@ -43,7 +43,7 @@ from tahoe.storage.books import owner_of
 from tahoe.storage.diskerrors import as_store_errors
 from tahoe.storage.filesystem import File, FileSystem
 from tahoe.storage.folders import Folders
-from tahoe.storage.layout import discarded_in, discarded_name, indexes_in, numbers_in, prefixes_in
+from tahoe.storage.layout import indexes_in, numbers_in, prefixes_in
 from tahoe.storage.leaseindex import SLOT as SLOT_KIND
 from tahoe.storage.leaseindex import Entry, ShareName
 from tahoe.storage.redo import FileChange, RedoLog
@@ -55,6 +55,7 @@ from tahoe.storage.slotparts import PartsShelf
 from tahoe.storage.slots import SlotChange, SlotHead, SlotRecord
 from tahoe.storage.slottree import apply
 from tahoe.storage.store import LeaseFacts, StoreOptions, Verdict, check_names, check_secrets, no_such_share
+from tahoe.storage.trash import DiskTrash, Shelf
 
 SLOTS: Final = "slots"
 INCOMING: Final = "slots/incoming"
@@ -145,6 +146,7 @@ class DiskSlotStore:
         self._options = options
         self._advisories = advisories
         self._folders = Folders(filesystem)
+        self._trash = DiskTrash(filesystem, self._folders, room.books, Shelf(SLOT_KIND, folder_of, self._report_file))
         self._locks = [RLock() for _ in range(_LOCKS)]
         self._log = RedoLog(filesystem, self._folders, LOG)
         self._memory = _Memory(most_nodes)
@@ -344,45 +346,24 @@ class DiskSlotStore:
             if self._log.holds(path):
                 self._log.checkpoint()
             self._memory.forget((storage_index, number))
-            self._filesystem.rename(path, _trash_path(storage_index, number, stamp))
-            self._folders.changed(folder_of(storage_index))
+            self._trash.put(storage_index, number, stamp)
             self._enter(storage_index, number, container, stamp)
             return True
 
     @as_store_errors()
     def purge(self, storage_index: bytes, number: int) -> bool:
         """See ``SlotStore``. Nobody is waited for, so locks may be held."""
-        lock = self._locks[storage_index[-1] % _LOCKS]
-        if not lock.acquire(blocking=False):
-            return False
-        try:
-            purged = self._purge_all(storage_index, number)
-            known = self._books.index.find(ShareName(SLOT_KIND, storage_index, number))
-            if known is not None and known.discarded:
-                self._books.index.remove(known.name)
-            self._folders.remove_if_empty(folder_of(storage_index))
-            return purged
-        finally:
-            lock.release()
+        return self._trash.purge(storage_index, number, self._locks[storage_index[-1] % _LOCKS])
 
     @as_store_errors()
     def restore(self, storage_index: bytes) -> int:
         """See ``SlotStore``; durably."""
         check_names(storage_index, ())
-        folder = folder_of(storage_index)
         with self.lock(storage_index):
-            names = self._names(folder)
-            live, discarded = numbers_in(names), discarded_in(names)
-            for number, stamp in discarded:
-                if number not in live:
-                    self._filesystem.rename(_trash_path(storage_index, number, stamp), path_of(storage_index, number))
-                    self._folders.changed(folder)
-                    self._books.restored(ShareName(SLOT_KIND, storage_index, number))
-                    live.append(number)
-            if discarded:
-                self._settle(folder)
-                self.report(storage_index)
-            return len(discarded)
+            restored = self._trash.restore(storage_index)
+            if restored:
+                self._settle(folder_of(storage_index))
+            return restored
 
     def indexes_with_folders(self) -> Iterator[bytes]:
         """All indexes that may have a share, be it in the trash, ascending."""
@@ -393,16 +374,7 @@ class DiskSlotStore:
     def report(self, storage_index: bytes) -> None:
         """Tell the books of all shares of a slot, as they are on the disk."""
         with self.lock(storage_index):
-            names = self._names(folder_of(storage_index))
-            live = numbers_in(names)
-            for number, stamp in discarded_in(names):
-                path = _trash_path(storage_index, number, stamp)
-                if number in live:
-                    self._filesystem.unlink(path)
-                else:
-                    self._report_file(storage_index, number, path, stamp)
-            for number in live:
-                self._report_file(storage_index, number, path_of(storage_index, number))
+            self._trash.report(storage_index)
 
     def _report_file(self, storage_index: bytes, number: int, path: str, stamp: int = 0) -> None:
         """Tell the books of a share's file; one whose head can't be read is everybody's for ever."""
@@ -420,15 +392,6 @@ class DiskSlotStore:
         """Tell the books of a share."""
         name, ends = ShareName(SLOT_KIND, storage_index, number), ends_of(container.leases)
         self._books.enter(Entry(name, container.end, ends, discarded=stamp))
-
-    def _purge_all(self, storage_index: bytes, number: int) -> bool:
-        """Remove a share from the trash, however often it is there."""
-        folder = folder_of(storage_index)
-        found = [(each, stamp) for each, stamp in discarded_in(self._names(folder)) if each == number]
-        for each, stamp in found:
-            self._filesystem.unlink(_trash_path(storage_index, each, stamp))
-            self._folders.changed(folder)
-        return bool(found)
 
     # --- recovery -----------------------------------------------------------------------------------------
 
@@ -655,10 +618,6 @@ def _patches(container: SlotContainer, records: Mapping[int, SlotRecord]) -> Ite
         gathered += records[segment]
         end = offset + size
     yield start, b"".join(gathered)
-
-
-def _trash_path(storage_index: bytes, number: int, stamp: int) -> str:
-    return f"{folder_of(storage_index)}/{discarded_name(number, stamp)}"
 
 
 def _pieces(parts: Iterable[bytes]) -> Iterator[bytes]:

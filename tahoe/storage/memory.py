@@ -34,6 +34,7 @@ from tahoe.storage.store import (
     no_such_share,
     no_such_upload,
 )
+from tahoe.storage.trash import MemoryTrash
 
 MOST_PURGED: Final = 1000
 """Shares in the trash looked at together."""
@@ -87,6 +88,10 @@ class _Share:
         return Entry(ShareName(FILE, storage_index, self.facts.number), size, ends, discarded)
 
 
+def _entry_of(storage_index: bytes, _number: int, share: _Share, stamp: int) -> Entry:
+    return share.entry(storage_index, stamp)
+
+
 class _Upload:
     __slots__ = ("lease", "missing", "pieces", "size", "touched")
 
@@ -120,7 +125,7 @@ class MemoryStore:
         self._room.purge = self._make_room
         self.slots = MemorySlotStore(self._room, options)
         self._shares: dict[bytes, dict[int, _Share]] = {}
-        self._trash: dict[bytes, dict[int, _Share]] = {}
+        self._trash = MemoryTrash(self._shares, self._books, FILE, _entry_of)
         self._uploads: dict[tuple[bytes, int, bytes], _Upload] = {}
         self._lock = RLock()
 
@@ -290,31 +295,18 @@ class MemoryStore:
             share = self._shares.get(storage_index, {}).get(number)
             if share is None or max(lease.expires for lease in share.leases) != expires:
                 return False
-            self._remove(storage_index, number)
-            self._trash.setdefault(storage_index, {})[number] = share
-            self._books.enter(share.entry(storage_index, max(1, int(now))))
+            self._trash.put(storage_index, number, max(1, int(now)))
             return True
 
     def purge(self, storage_index: bytes, number: int) -> bool:
         """See ``ShareStore``."""
         with self._lock:
-            trash = self._trash.get(storage_index, {})
-            if trash.pop(number, None) is None:
-                return False
-            if not trash:
-                del self._trash[storage_index]
-            if number not in self._shares.get(storage_index, {}):
-                self._books.index.remove(ShareName(FILE, storage_index, number))
-            return True
+            return self._trash.purge(storage_index, number)
 
     def restore(self, storage_index: bytes) -> int:
         """See ``ShareStore``."""
         with self._lock:
-            trash = self._trash.pop(storage_index, {})
-            for number, share in trash.items():
-                self._shares.setdefault(storage_index, {}).setdefault(number, share)
-                self._books.enter(self._share(storage_index, number).entry(storage_index))
-            return len(trash)
+            return self._trash.restore(storage_index)
 
     def books(self) -> Books:
         """See ``ShareStore``."""
@@ -411,12 +403,6 @@ class MemoryStore:
         share.leases = kept or [_Lease(RELEASED_OWNER, _NOBODY, int(now))]
         self._books.enter(share.entry(storage_index))
         return count
-
-    def _remove(self, storage_index: bytes, number: int) -> None:
-        held = self._shares[storage_index]
-        del held[number]
-        if not held:
-            del self._shares[storage_index]
 
 
 def _is_same(lease: _Lease, other: _Lease) -> bool:

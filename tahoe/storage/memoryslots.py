@@ -35,6 +35,7 @@ from tahoe.storage.store import (
     check_secrets,
     no_such_share,
 )
+from tahoe.storage.trash import MemoryTrash
 
 
 class SlotAdvisory(NamedTuple):
@@ -67,7 +68,7 @@ class MemorySlotStore:
         self._books = room.books
         self._options = options
         self._slots: dict[bytes, dict[int, _Share]] = {}
-        self._trash: dict[bytes, dict[int, _Share]] = {}
+        self._trash = MemoryTrash(self._slots, self._books, SLOT, _entry_of)
         self._lock = RLock()
         self.parts = PartsShelf(VolatileFileSystem(), "", room)
 
@@ -169,31 +170,18 @@ class MemorySlotStore:
             share = self._slots.get(storage_index, {}).get(number)
             if share is None or max(ends_of(share.container.leases).values()) != expires:
                 return False
-            self._remove(storage_index, number)
-            self._trash.setdefault(storage_index, {})[number] = share
-            self._enter(storage_index, number, share, max(1, int(now)))
+            self._trash.put(storage_index, number, max(1, int(now)))
             return True
 
     def purge(self, storage_index: bytes, number: int) -> bool:
         """See ``SlotStore``."""
         with self._lock:
-            trash = self._trash.get(storage_index, {})
-            if trash.pop(number, None) is None:
-                return False
-            if not trash:
-                del self._trash[storage_index]
-            if number not in self._slots.get(storage_index, {}):
-                self._books.index.remove(ShareName(SLOT, storage_index, number))
-            return True
+            return self._trash.purge(storage_index, number)
 
     def restore(self, storage_index: bytes) -> int:
         """See ``SlotStore``."""
         with self._lock:
-            trash = self._trash.pop(storage_index, {})
-            for number, share in trash.items():
-                present = self._slots.setdefault(storage_index, {}).setdefault(number, share)
-                self._enter(storage_index, number, present)
-            return len(trash)
+            return self._trash.restore(storage_index)
 
     # --- helpers ------------------------------------------------------------------------------------------
 
@@ -216,10 +204,9 @@ class MemorySlotStore:
         share.records.update(change.records)
         apply(share.tree, change.nodes, count)
 
-    def _enter(self, storage_index: bytes, number: int, share: _Share, stamp: int = 0) -> None:
+    def _enter(self, storage_index: bytes, number: int, share: _Share) -> None:
         """Tell the books of a share."""
-        name, ends = ShareName(SLOT, storage_index, number), ends_of(share.container.leases)
-        self._books.enter(Entry(name, share.container.end, ends, discarded=stamp))
+        self._books.enter(_entry_of(storage_index, number, share))
 
     def _set_leases(self, storage_index: bytes, number: int, leases: Leases) -> None:
         share = self._share(storage_index, number)
@@ -232,11 +219,11 @@ class MemorySlotStore:
         self._set_leases(storage_index, number, after)
         return count_of(before) - count_of(after)
 
-    def _remove(self, storage_index: bytes, number: int) -> None:
-        held = self._slots[storage_index]
-        del held[number]
-        if not held:
-            del self._slots[storage_index]
+
+def _entry_of(storage_index: bytes, number: int, share: _Share, stamp: int = 0) -> Entry:
+    """What the books are told of a share."""
+    name, ends = ShareName(SLOT, storage_index, number), ends_of(share.container.leases)
+    return Entry(name, share.container.end, ends, discarded=stamp)
 
 
 def _after(share: _Share | None, change: SlotChange, lease: LeaseRecord) -> SlotContainer:

@@ -1,9 +1,5 @@
 """The complete shares on a disk: how they appear, are found, are leased and go.
 
-A share that goes to the trash only gets another name in its directory, so that it is in the trash or not, whatever
-happens. That name need not be durable: a share that a power cut brings back is discarded again. The one thing that must
-not be lost is a lease, so who adds one first brings back what is in the trash, durably.
-
 Small shares and all changes of leases go through a redo log (redo.py), which makes them whole and durable for one sync:
 a small share with new directories of its own takes four without it. What the log holds of a file would be done to it
 again at the next start, so whoever gives a file another name first lets the log begin anew.
@@ -33,8 +29,6 @@ from tahoe.storage.folders import Folders
 from tahoe.storage.layout import (
     LOG,
     SHARES,
-    discarded_in,
-    discarded_name,
     folder_of,
     indexes_in,
     numbers_in,
@@ -48,6 +42,7 @@ from tahoe.storage.room import Room
 from tahoe.storage.sharefile import ShareFile
 from tahoe.storage.slotleases import count_of, ends_of
 from tahoe.storage.store import no_such_share
+from tahoe.storage.trash import DiskTrash, Shelf
 
 _LOCKS: Final = 64
 _MOST_FACTS: Final = 32_768
@@ -80,6 +75,7 @@ class Shelves:
         self._filesystem = filesystem
         self._folders = folders
         self._books = room.books
+        self._trash = DiskTrash(filesystem, folders, room.books, Shelf(FILE, folder_of, self._report_file))
         self._locks = [RLock() for _ in range(_LOCKS)]
         self._facts: OrderedDict[Key, ShareFacts] = OrderedDict()
         self._open: Pool[Key, ShareFile] = Pool(self._open_share, open_files)
@@ -149,14 +145,7 @@ class Shelves:
     def report(self, storage_index: bytes) -> None:
         """Tell the books of all shares of an index, as they are on the disk."""
         with self.lock(storage_index):
-            live = self._numbers(storage_index)
-            for number, stamp in self._discarded(storage_index):
-                if number in live:
-                    self._filesystem.unlink(_trash_path(storage_index, number, stamp))
-                else:
-                    self._report_file(storage_index, number, _trash_path(storage_index, number, stamp), stamp)
-            for number in live:
-                self._report_file(storage_index, number, path_of(storage_index, number))
+            self._trash.report(storage_index)
 
     # --- coming and going -----------------------------------------------------------------------------------
 
@@ -283,40 +272,22 @@ class Shelves:
             self._forget(storage_index, number)
             stamp = max(1, int(now))
             self._release(path_of(storage_index, number))
-            self._filesystem.rename(path_of(storage_index, number), _trash_path(storage_index, number, stamp))
-            self._folders.changed(folder_of(storage_index))
+            self._trash.put(storage_index, number, stamp)
             self._enter(storage_index, number, container, stamp)
             return True
 
     def purge(self, storage_index: bytes, number: int) -> bool:
         """Remove a share from the trash; see ``ShareStore``. Nobody is waited for, so locks may be held."""
-        lock = self._locks[storage_index[-1] % _LOCKS]
-        if not lock.acquire(blocking=False):
-            return False
-        try:
-            purged = self._purge_all(storage_index, number)
-            known = self._books.index.find(ShareName(FILE, storage_index, number))
-            if known is not None and known.discarded:
-                self._books.index.remove(known.name)
-            self._folders.remove_if_empty(folder_of(storage_index))
-            return purged
-        finally:
-            lock.release()
+        return self._trash.purge(storage_index, number, self._locks[storage_index[-1] % _LOCKS])
 
     def restore(self, storage_index: bytes) -> int:
         """Bring shares back from the trash, durably; see ``ShareStore``."""
         with self.lock(storage_index):
-            discarded = self._discarded(storage_index)
-            live = self._numbers(storage_index) if discarded else []
-            for number, stamp in discarded:
-                if number not in live:
-                    self._rename(storage_index, number, _trash_path(storage_index, number, stamp))
-                    self._books.restored(ShareName(FILE, storage_index, number))
-                    live.append(number)
-            if discarded:
-                self._settle(storage_index)
-                self.report(storage_index)
-            return len(discarded)
+            try:
+                return self._trash.restore(storage_index)
+            except OSError:
+                self._unsettled.add(folder_of(storage_index))
+                raise
 
     # --- helpers ----------------------------------------------------------------------------------------------
 
@@ -325,18 +296,6 @@ class Shelves:
             return self._filesystem.listdir(folder)
         except (FileNotFoundError, NotADirectoryError):
             return []
-
-    def _discarded(self, storage_index: bytes) -> list[tuple[int, int]]:
-        """Shares in the trash, and since when."""
-        return discarded_in(self._names(folder_of(storage_index)))
-
-    def _purge_all(self, storage_index: bytes, number: int) -> bool:
-        """Remove a share from the trash, however often it is there."""
-        found = [(each, stamp) for each, stamp in self._discarded(storage_index) if each == number]
-        for each, stamp in found:
-            self._filesystem.unlink(_trash_path(storage_index, each, stamp))
-            self._folders.changed(folder_of(storage_index))
-        return bool(found)
 
     def _report_file(self, storage_index: bytes, number: int, path: str, stamp: int = 0) -> None:
         """Tell the books of a share's file; one whose container can't be read is everybody's for ever."""
@@ -481,7 +440,3 @@ class Shelves:
         except OSError:
             self._unreported.add(storage_index)
             raise
-
-
-def _trash_path(storage_index: bytes, number: int, stamp: int) -> str:
-    return f"{folder_of(storage_index)}/{discarded_name(number, stamp)}"
