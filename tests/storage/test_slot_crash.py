@@ -28,6 +28,8 @@ from tahoe.storage.store import StoreOptions
 from tests.storage.samples import NOW, PERIOD, content, lease
 from tests.storage.slotsamples import Writer, change, records_of
 
+pytestmark = pytest.mark.timeout(400)  # a life of hundreds of calls is lived once for each of them
+
 LIMIT = 1_000_000
 LEASES = {stored_secret(2, lease(number).renew_secret): number for number in range(20)}
 WRITERS = (Writer(0), Writer(1))
