@@ -359,8 +359,8 @@ class Years:
         for record in self.caretaker.care.records.values():
             index = record.target.storage_index
             for number, homes in record.homes.items():
-                trashes = [self._platter(names[node])._trash.get(index, {}) for node in homes]  # noqa: SLF001  # the oracle sees everything
-                strays += sum(number in trash for trash in trashes)
+                trashes = [self._platter(names[node])._trash for node in homes]  # noqa: SLF001  # the oracle sees everything
+                strays += sum(trash.holds(index, number) for trash in trashes)
         return strays
 
     def _conclude(self) -> None:

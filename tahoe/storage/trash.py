@@ -152,9 +152,13 @@ class MemoryTrash(Generic[S]):
         self._trash.setdefault(storage_index, {})[number] = share
         self._books.enter(self._entry(storage_index, number, share, stamp))
 
+    def holds(self, storage_index: bytes, number: int) -> bool:
+        """Whether a share is in the trash."""
+        return number in self._trash.get(storage_index, ())
+
     def purge(self, storage_index: bytes, number: int) -> bool:
         """Remove a share from the trash; whether it was there."""
-        if number not in self._trash.get(storage_index, ()):
+        if not self.holds(storage_index, number):
             return False
         _taken(self._trash, storage_index, number)
         if number not in self._live.get(storage_index, ()):
