@@ -148,13 +148,15 @@ def _reasons(
     roots: Iterable[RootReport], standing: Standing, care: CareList, rules: CareRules, now: float
 ) -> Iterable[str]:
     for root in roots:
-        lost, risky = root.counts.get(Safety.LOST.value, 0), root.counts.get(Safety.AT_RISK.value, 0)
+        lost, risky, unknown = (
+            root.counts.get(kind.value, 0) for kind in (Safety.LOST, Safety.AT_RISK, Safety.UNKNOWN)
+        )
         if lost:
-            yield f"{root.name}: {lost} objects can't be recovered from the servers that are known to live"
+            yield f"{root.name}: {_counted(lost, 'object')} can't be recovered from the servers that are known to live"
         if risky:
-            yield f"{root.name}: {risky} objects have fewer shares than they should, and wait for repair"
-        if root.counts.get(Safety.UNKNOWN.value):
-            yield f"{root.name}: {root.counts[Safety.UNKNOWN.value]} objects have not been looked at yet"
+            yield f"{root.name}: {_counted(risky, 'object')} with too few shares, waiting for repair"
+        if unknown:
+            yield f"{root.name}: {_counted(unknown, 'object')} not looked at yet"
         if root.trouble:
             yield f"{root.name}: {root.trouble}"
         if root.verified and now - root.verified > STALE_PERIODS * rules.check_every:
@@ -164,9 +166,13 @@ def _reasons(
     if care.worked and now - care.worked > STALE_PERIODS * rules.check_every:
         yield f"the caretaker has not been able to work for {(now - care.worked) / DAY:.0f} days"
     if standing.distrusted:
-        yield f"{len(standing.distrusted)} servers have been found to lie about what they hold"
+        yield f"{_counted(len(standing.distrusted), 'server')} found to lie about what is held there"
     if standing.leaving:
-        yield f"{len(standing.leaving)} servers are about to leave"
+        yield f"{_counted(len(standing.leaving), 'server')} about to leave"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _mandate_reasons(root: RootReport, now: float) -> Iterable[str]:
@@ -187,7 +193,7 @@ def _crowding(care: CareList) -> Iterable[str]:
         found = domain_report(record.needed, record.total, {n: places for n, places in holders.items() if places})
         crowded.update(found.crowded)
     for place, count in crowded.most_common(NAMED_AT_MOST):
-        yield f"{count} objects have more shares at {place} than they can lose; there are too few other places"
+        yield f"{_counted(count, 'object')} with more shares at {place} than may be lost; there are too few other places"
 
 
 def _servers(care: CareList, standing: Standing) -> dict[str, int]:

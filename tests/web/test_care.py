@@ -45,7 +45,7 @@ def test_a_loss_turns_health_yellow_and_a_round_turns_it_green(cared, tahoe):  #
     done = tahoe("care", "now")
     assert done.returncode == 2
     assert done.stdout.startswith("RED:")
-    assert "mine: 1 objects can't be recovered from the servers that are known to live" in done.stdout
+    assert "mine: 1 object can't be recovered from the servers that are known to live" in done.stdout
     assert tahoe("check", caps[0]).returncode == 0
     cared.put(CONTENT + bytes([1]))
     assert tahoe("care", "now").returncode == 0
