@@ -34,7 +34,7 @@ from tahoe.storage.store import (
     no_such_share,
     no_such_upload,
 )
-from tahoe.storage.trash import MemoryTrash
+from tahoe.storage.trash import MemoryTrash, taken
 
 MOST_PURGED: Final = 1000
 """Shares in the trash looked at together."""
@@ -307,6 +307,11 @@ class MemoryStore:
         """See ``ShareStore``."""
         with self._lock:
             return self._trash.restore(storage_index)
+
+    def lose(self, storage_index: bytes, number: int) -> None:
+        """A share is gone, as from a disk that broke; the books still have it. For whoever plays the weather."""
+        with self._lock:
+            taken(self._shares, storage_index, number)
 
     def books(self) -> Books:
         """See ``ShareStore``."""

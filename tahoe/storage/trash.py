@@ -148,7 +148,7 @@ class MemoryTrash(Generic[S]):
 
     def put(self, storage_index: bytes, number: int, stamp: int) -> None:
         """Put a share into the trash; ``stamp`` is the time on the server's clock, in seconds and not 0."""
-        share = _taken(self._live, storage_index, number)
+        share = taken(self._live, storage_index, number)
         self._trash.setdefault(storage_index, {})[number] = share
         self._books.enter(self._entry(storage_index, number, share, stamp))
 
@@ -160,7 +160,7 @@ class MemoryTrash(Generic[S]):
         """Remove a share from the trash; whether it was there."""
         if not self.holds(storage_index, number):
             return False
-        _taken(self._trash, storage_index, number)
+        taken(self._trash, storage_index, number)
         if number not in self._live.get(storage_index, ()):
             self._books.index.remove(ShareName(self._kind, storage_index, number))
         return True
@@ -174,9 +174,9 @@ class MemoryTrash(Generic[S]):
         return len(trash)
 
 
-def _taken(shares: Shares[S], storage_index: bytes, number: int) -> S:
+def taken(shares: Shares[S], storage_index: bytes, number: int) -> S:
     """A share that is taken out."""
-    taken = shares[storage_index].pop(number)
+    share = shares[storage_index].pop(number)
     if not shares[storage_index]:
         del shares[storage_index]
-    return taken
+    return share

@@ -82,7 +82,7 @@ def delete(rig, capability, *numbers):
     for store in rig.stores:
         for number in numbers:
             if number in store.shares(capability.storage_index):
-                store._remove(capability.storage_index, number)
+                store.lose(capability.storage_index, number)
 
 
 def flip(rig, capability, number, place=60):

@@ -155,7 +155,7 @@ def test_a_liar_is_found_out_by_challenges_and_his_shares_are_made_elsewhere():
     truth = store.shares
     for cap in had:
         for number in list(truth(cap.storage_index)):
-            grid.fleet.disks[liar].platter._store._remove(cap.storage_index, number)
+            grid.fleet.disks[liar].platter._store.lose(cap.storage_index, number)
     store.shares = lambda index: facts.get(index) or truth(index)
     days(grid, 40)
     assert grid.node(liar).name in caretaker(grid).care.trust.distrusted
@@ -174,12 +174,12 @@ def test_within_a_small_budget_the_most_endangered_come_first():
     poor = caps[7]
     for name in servers_with(grid, poor, 5):
         for number in grid.fleet.disks[name].store.shares(poor.storage_index):
-            grid.fleet.disks[name].platter._store._remove(poor.storage_index, number)
+            grid.fleet.disks[name].platter._store.lose(poor.storage_index, number)
     for cap in caps:
         if cap != poor:
             name = servers_with(grid, cap, 1)[0]
             for number in grid.fleet.disks[name].store.shares(cap.storage_index):
-                grid.fleet.disks[name].platter._store._remove(cap.storage_index, number)
+                grid.fleet.disks[name].platter._store.lose(cap.storage_index, number)
     grid.run(caretaker(grid).round(everything=True))
     assert len(present(grid, poor)) == 10
     assert sum(len(present(grid, cap)) < 10 for cap in caps) > 10
@@ -199,7 +199,7 @@ def test_a_lazy_rule_repairs_later_and_then_everything():
 
     def lose(name):
         for number in grid.fleet.disks[name].store.shares(cap.storage_index):
-            grid.fleet.disks[name].platter._store._remove(cap.storage_index, number)
+            grid.fleet.disks[name].platter._store.lose(cap.storage_index, number)
 
     for name in homes[:3]:
         lose(name)
@@ -376,7 +376,7 @@ def test_what_is_lost_turns_the_light_red():
     days(grid, 1)
     for name in servers_with(grid, caps[3], 10):
         for number in grid.fleet.disks[name].store.shares(caps[3].storage_index):
-            grid.fleet.disks[name].platter._store._remove(caps[3].storage_index, number)
+            grid.fleet.disks[name].platter._store.lose(caps[3].storage_index, number)
     told = []
     caretaker(grid).on_change = lambda report: told.append(report.state)
     days(grid, 9)

@@ -163,7 +163,7 @@ def test_what_is_lost_is_named():
     index = caps["file 2"].storage_index
     for disk in grid.fleet.disks.values():
         for number in disk.store.shares(index):
-            disk.platter._store._remove(index, number)
+            disk.platter._store.lose(index, number)
     tally = treat(grid, root, Action.CHECK)
     assert tally.counts["count-objects-unrecoverable"] == 1
     assert [problem["path"] for problem in tally.problems] == [["file 2"]]

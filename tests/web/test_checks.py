@@ -34,7 +34,7 @@ def lose(drive, cap, *places):
     for place in places:
         store = drive.grid.servers[place].actor.store
         for number in list(store.shares(index)):
-            store._remove(index, number)
+            store.lose(index, number)
 
 
 def plant(drive):
