@@ -196,13 +196,24 @@ class CareList:
         self.touch(record)
         return record
 
-    def forget_unreached(self, before: float) -> int:
-        """Strike off what no root has led to since some time. Returns how many."""
-        lost = [index for index, record in self.records.items() if record.reached < before]
+    def forget_unreached(self, now: float, patience: float) -> int:
+        """Strike off what its root has led to no more for ``patience`` seconds. Returns how many.
+
+        Only a walk that could read every directory tells that something is linked no more. As long as one can't be read,
+        nothing of that root is forgotten: what is below it needs care all the more.
+        """
+        lost = [
+            index for index, record in self.records.items() if self._walked(record, now) - record.reached > patience
+        ]
         for index in lost:
             self.touch(self.records[index])
             del self.records[index]
         return len(lost)
+
+    def _walked(self, record: Record, now: float) -> float:
+        """When its root was last walked from end to end; now, if that is none any more."""
+        root = self.roots.get(record.root)
+        return now if root is None else root.walked
 
     def of_root(self, name: str) -> Iterator[Record]:
         """The records that were last reached from a root."""

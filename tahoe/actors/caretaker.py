@@ -34,7 +34,7 @@ OWN_ROOT = "private"
 """How the node's own root is called."""
 
 FORGET_AFTER = 90 * DAY
-"""What no root has led to for so long is looked after no more."""
+"""What complete walks of its root have not led to for so long is looked after no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ class Caretaker(Actor):
         for start in range(0, len(due), INDEXES_IN_MESSAGE):
             await self._work.treat(due[start : start + INDEXES_IN_MESSAGE])
             await self.care.save()
-        self.care.forget_unreached(self.ctx.wall_time() - FORGET_AFTER)
+        self.care.forget_unreached(self.ctx.wall_time(), FORGET_AFTER)
         self.care.worked = self.ctx.wall_time()
         await self.care.save()
         return bool(due)

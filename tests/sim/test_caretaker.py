@@ -14,7 +14,7 @@ from tahoe.actors.children import NewChild
 from tahoe.actors.storage import Upkeep
 from tahoe.actors.terms import Limits
 from tahoe.codec.capability import parse
-from tahoe.errors import BadCapability, NoSuchRoot, TahoeError
+from tahoe.errors import BadCapability, NoSuchRoot, NotEnoughShares, TahoeError
 from tahoe.policy.allowance import Budget
 from tahoe.policy.care import DAY, CareRules
 from tahoe.policy.repair import AT_ONCE
@@ -94,6 +94,33 @@ def days(grid, count):
 def servers_with(grid, cap, count):
     index = cap.storage_index
     return [name for name, disk in grid.fleet.disks.items() if disk.store.shares(index)][:count]
+
+
+def test_files_below_a_directory_that_nobody_can_read_are_looked_after_for_ever(monkeypatch):
+    grid = grid_of(care=replace(TERMS, rules=CareRules(check_every=30 * DAY), tick=5 * DAY))
+    _, caps = plant(grid, 3)
+    days(grid, 40)
+
+    async def fail(directory):
+        raise NotEnoughShares(0, 3)
+
+    monkeypatch.setattr(grid.clients[0].actor(CLIENT).directories, "list", fail)
+    checked = caretaker(grid).tidings.counts["checked"]
+    days(grid, 200)
+    assert caretaker(grid).care.roots["home"].trouble
+    assert {cap.storage_index for cap in caps} <= set(caretaker(grid).care.records)
+    assert caretaker(grid).tidings.counts["checked"] >= checked + 6 * len(caps)
+
+
+def test_a_file_that_is_linked_no_more_is_forgotten_in_time():
+    grid = grid_of(care=replace(TERMS, rules=CareRules(check_every=30 * DAY), tick=5 * DAY))
+    root, (first, *others) = plant(grid, 3)
+    days(grid, 40)
+    grid.run(grid.clients[0].actor(CLIENT).directories.unlink(root, "0"))
+    days(grid, 180)
+    known = caretaker(grid).care.records
+    assert first.storage_index not in known
+    assert all(cap.storage_index in known for cap in others)
 
 
 @pytest.mark.parametrize("fidelity", ["wire", "message", "phantom"])
