@@ -298,7 +298,9 @@ class Shelves:
             return []
 
     def _report_file(self, storage_index: bytes, number: int, path: str, stamp: int = 0) -> None:
-        """Tell the books of a share's file; one whose container can't be read is everybody's for ever."""
+        """Tell the books of a share's file; one whose container can't be read is everybody's for ever, a hidden one nobody's."""
+        if not stamp and (storage_index, number) in self.doubtful:
+            return
         file = self._filesystem.open(path)
         try:
             share, size = ShareFile(file), file.size()
