@@ -20,9 +20,10 @@ REPORT = CareReport(Light.YELLOW, (), ("something is at risk",), {}, 1000.0, 0.0
 def test_a_command_gets_the_state_as_its_argument(tmp_path):
     told = tmp_path / "told"
     code = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
+    before = threading.enumerate()
     alarm_of(CareSection(on_change=f"{sys.executable} -c '{code}' {told}"))(REPORT)
     for thread in threading.enumerate():
-        if thread is not threading.current_thread() and thread.daemon:
+        if thread not in before:
             thread.join(30)
     assert told.read_text() == "yellow"
 
