@@ -76,6 +76,7 @@ class Record(msgspec.Struct, array_like=True):
         flaws: shares known to be bad, as ``(node, number)``.
         behind: some homes of a slot carry another version.
         sites: how many servers there were when it was last thought of moving shares.
+        owed: it wanted repair, and the allowance did not reach that far.
     """
 
     capability: str
@@ -92,6 +93,7 @@ class Record(msgspec.Struct, array_like=True):
     flaws: list[tuple[NodeId, int]] = []
     behind: bool = False
     sites: int = 0
+    owed: bool = False
 
     @property
     def target(self) -> Target:

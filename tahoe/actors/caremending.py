@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tahoe.actors.carelist import Record
 from tahoe.actors.careround import CareRound
-from tahoe.actors.checking import INDEXES_IN_MESSAGE, Holdings
+from tahoe.actors.checking import Holdings
 from tahoe.actors.keeper import Examination, Keeper, do_each
 from tahoe.actors.repairing import Findings, mend_file
 from tahoe.actors.slotchecking import SlotFindings
@@ -18,6 +18,8 @@ from tahoe.policy.care import Standing
 from tahoe.protocol import NodeId
 
 REPAIRS_AT_A_TIME = 4
+LOOKED_AT_TOGETHER = 32
+"""Objects that servers are asked about in one message before they are repaired: few, as an allowance may not reach further."""
 
 
 class Mending:
@@ -34,18 +36,33 @@ class Mending:
         self._ctx = shared.desk.ctx
         self._keeper = keeper
 
+    def owed(self) -> list[Record]:
+        """What was not reached by an allowance, if there is some again."""
+        records = self._round.care.records.values() if self._round.is_left() else ()
+        return [record for record in records if record.owed]
+
     async def mend(self, records: Sequence[Record]) -> None:
-        """Repair what needs it, most endangered first, as long as the allowance lasts."""
+        """Repair what needs it, as long as the allowance lasts; the rest is owed.
+
+        Slots come first, being small and leading to the rest, and then whatever is most endangered.
+        """
         standing = self._round.standing()
-        wanting = [record for record in records if self._wants_mending(record, standing)]
-        wanting.sort(key=lambda record: (-self._round.danger(record, standing), record.capability))
-        for start in range(0, len(wanting), INDEXES_IN_MESSAGE):
-            batch = wanting[start : start + INDEXES_IN_MESSAGE]
-            if not self._round.is_left():
-                return
-            examinations = await self._keeper.check([record.target for record in batch])
-            self._round.spend(64.0 * len(batch) * len(self._desk.servers()), len(self._desk.servers()))
-            await do_each(self._desk, list(zip(batch, examinations, strict=True)), self._mend, REPAIRS_AT_A_TIME)
+        for record in records:
+            self._owe(record, owed=self._wants_mending(record, standing))
+        wanting = [record for record in records if record.owed]
+        wanting.sort(key=lambda record: (_is_file(record), -self._round.danger(record, standing), record.capability))
+        for start in range(0, len(wanting), LOOKED_AT_TOGETHER):
+            batch = wanting[start : start + LOOKED_AT_TOGETHER]
+            if self._round.is_left():
+                examinations = await self._keeper.check([record.target for record in batch])
+                self._round.spend(64.0 * len(batch) * len(self._desk.servers()), len(self._desk.servers()))
+                await do_each(self._desk, list(zip(batch, examinations, strict=True)), self._mend, REPAIRS_AT_A_TIME)
+            await self._round.care.save()
+
+    def _owe(self, record: Record, *, owed: bool) -> None:
+        if record.owed != owed:
+            record.owed = owed
+            self._round.care.touch(record)
 
     def _wants_mending(self, record: Record, standing: Standing) -> bool:
         if not record.total or record.behind:
@@ -54,6 +71,10 @@ class Mending:
 
     async def _mend(self, pair: tuple[Record, Examination]) -> None:
         record, examination = pair
+        self._take_in(record, examination)
+        if not self._round.is_left():
+            return
+        record.owed = False
         try:
             await self._mend_one(record, examination)
         except TahoeError as error:
@@ -61,13 +82,12 @@ class Mending:
             self._round.tidings.complain(f"a repair failed: {error}")
 
     async def _mend_one(self, record: Record, examination: Examination) -> None:
-        self._take_in(record, examination)
         standing = self._round.standing()
         outlook = record.outlook(standing)
         if isinstance(examination.findings, SlotFindings):
             await self._mend_slot(record, examination.findings, outlook.spared)
             return
-        if not outlook.wants_repair(self._round.rules.repair) or not self._round.is_left():
+        if not outlook.wants_repair(self._round.rules.repair):
             return
         assert isinstance(examination.findings, Findings), "an examination of a file has findings of a file"
         assert isinstance(record.target, ImmutableVerify), "a file is examined as one"
@@ -103,7 +123,7 @@ class Mending:
         self._round.care.touch(record)
 
     async def _mend_slot(self, record: Record, findings: SlotFindings, spared: tuple[int, ...]) -> None:
-        if findings.best() is None or not self._round.is_left():
+        if findings.best() is None:
             return
         findings.presumed = spared
         for node in self._round.care.trust.distrusted:
@@ -132,3 +152,7 @@ class Mending:
             self._round.tidings.counts["failures"] += 1
             self._round.tidings.complain(f"a repair is not complete: {trouble}")
         self._round.care.touch(record)
+
+
+def _is_file(record: Record) -> bool:
+    return isinstance(record.target, ImmutableVerify)

@@ -16,7 +16,6 @@ from tahoe.actors.carerehoming import Rehoming
 from tahoe.actors.carereport import CareReport, report_on
 from tahoe.actors.careround import CareRound, Tidings
 from tahoe.actors.carework import CareWork
-from tahoe.actors.checking import INDEXES_IN_MESSAGE
 from tahoe.actors.client import Client
 from tahoe.actors.keeper import Target, target_of
 from tahoe.actors.manifests import create_manifest, read_manifest, write_manifest
@@ -230,14 +229,11 @@ class Caretaker(Actor):
         if self._terms.own_roots:
             await self._adopt_own_roots()
         await self._walk_what_is_due(everything=everything)
-        due = self._work.looking.due(everything=everything)
-        for start in range(0, len(due), INDEXES_IN_MESSAGE):
-            await self._work.treat(due[start : start + INDEXES_IN_MESSAGE])
-            await self.care.save()
+        worked = await self._work.round(everything=everything)
         self.care.forget_unreached(self.ctx.wall_time(), FORGET_AFTER)
         self.care.worked = self.ctx.wall_time()
         await self.care.save()
-        return bool(due)
+        return worked
 
     # --- roots -------------------------------------------------------------------------------------------------
 

@@ -96,6 +96,13 @@ def servers_with(grid, cap, count):
     return [name for name, disk in grid.fleet.disks.items() if disk.store.shares(index)][:count]
 
 
+def lose(grid, cap, names):
+    """These servers lose what they have of a file."""
+    for name in names:
+        for number in grid.fleet.disks[name].store.shares(cap.storage_index):
+            grid.fleet.disks[name].platter._store.lose(cap.storage_index, number)
+
+
 def test_files_below_a_directory_that_nobody_can_read_are_looked_after_for_ever(monkeypatch):
     grid = grid_of(care=replace(TERMS, rules=CareRules(check_every=30 * DAY), tick=5 * DAY))
     _, caps = plant(grid, 3)
@@ -199,14 +206,8 @@ def test_within_a_small_budget_the_most_endangered_come_first():
     _, caps = plant(grid, 40)
     days(grid, 1)
     poor = caps[7]
-    for name in servers_with(grid, poor, 5):
-        for number in grid.fleet.disks[name].store.shares(poor.storage_index):
-            grid.fleet.disks[name].platter._store.lose(poor.storage_index, number)
     for cap in caps:
-        if cap != poor:
-            name = servers_with(grid, cap, 1)[0]
-            for number in grid.fleet.disks[name].store.shares(cap.storage_index):
-                grid.fleet.disks[name].platter._store.lose(cap.storage_index, number)
+        lose(grid, cap, servers_with(grid, cap, 5 if cap == poor else 1))
     grid.run(caretaker(grid).round(everything=True))
     assert len(present(grid, poor)) == 10
     assert sum(len(present(grid, cap)) < 10 for cap in caps) > 10
@@ -217,22 +218,48 @@ def test_within_a_small_budget_the_most_endangered_come_first():
     assert all(len(present(grid, cap)) == 10 for cap in caps)
 
 
+def test_what_an_allowance_did_not_reach_is_mended_as_soon_as_there_is_more_though_a_restart_lies_between():
+    grid = grid_of(care=replace(TERMS, budget=Budget(bytes_per_day=400_000.0)))
+    _, caps = plant(grid, 40)
+    days(grid, 1)
+    for cap in caps:
+        lose(grid, cap, servers_with(grid, cap, 1))
+    grid.run(caretaker(grid).round(everything=True))
+    assert sum(len(present(grid, cap)) < 10 for cap in caps) > 10
+    grid.crash("client-0")
+    grid.restart("client-0")
+    days(grid, 5)  # less than the week after which all is looked for again
+    assert all(len(present(grid, cap)) == 10 for cap in caps)
+
+
+def test_nothing_is_moved_as_long_as_a_repair_is_owed():
+    grid = grid_of(servers=20, care=replace(TERMS, budget=Budget(bytes_per_day=400_000.0)))
+    later = [f"server-{number}" for number in range(10, 20)]
+    grid.crash(*later)
+    grid.run(60.0)
+    _, caps = plant(grid, 40)  # crowded on half of the servers
+    for cap in caps:
+        lose(grid, cap, servers_with(grid, cap, 1))
+    grid.restart(*later)
+    grid.run(60.0)
+    grid.run(caretaker(grid).round(everything=True))
+    assert sum(len(present(grid, cap)) < 10 for cap in caps) > 10
+    assert not caretaker(grid).tidings.counts["moves"]
+    days(grid, 25)
+    assert all(len(present(grid, cap)) == 10 for cap in caps)
+    assert caretaker(grid).tidings.counts["moves"]
+
+
 def test_a_lazy_rule_repairs_later_and_then_everything():
     grid = grid_of(care=replace(TERMS, rules=CareRules()))
     _, caps = plant(grid, 10)
     days(grid, 1)
     cap = caps[0]
     homes = servers_with(grid, cap, 10)
-
-    def lose(name):
-        for number in grid.fleet.disks[name].store.shares(cap.storage_index):
-            grid.fleet.disks[name].platter._store.lose(cap.storage_index, number)
-
-    for name in homes[:3]:
-        lose(name)
+    lose(grid, cap, homes[:3])
     days(grid, 10)
     assert len(present(grid, cap)) == 7
-    lose(homes[3])
+    lose(grid, cap, homes[3:4])
     days(grid, 10)
     assert len(present(grid, cap)) == 10
 
