@@ -50,8 +50,8 @@ class File(Protocol):
     def truncate(self, size: int) -> None:
         """Cut the file to a size."""
 
-    def start_writing(self, offset: int, length: int) -> None:
-        """Let these bytes go to the disk now, unwaited for, so that a later sync has little to do. Promises nothing."""
+    def release(self, offset: int, length: int) -> None:
+        """Let these bytes go to the disk now, unwaited for, and out of memory if they are there already. Promises nothing."""
 
     def sync(self) -> None:
         """Return when the content is durable (the name is not: see ``FileSystem.sync_directory``)."""
@@ -119,12 +119,12 @@ else:
 
 if sys.platform == "linux":
 
-    def _start_writing(descriptor: int, offset: int, length: int) -> None:
-        """To say that pages won't be needed makes Linux write those that are dirty, and keep them meanwhile."""
+    def _release(descriptor: int, offset: int, length: int) -> None:
+        """To say that pages won't be needed makes Linux drop them, or write those that are dirty and keep them meanwhile."""
         os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
 else:
 
-    def _start_writing(descriptor: int, offset: int, length: int) -> None:
+    def _release(descriptor: int, offset: int, length: int) -> None:
         """Other systems write when they see fit."""
 
 
@@ -154,9 +154,9 @@ class RealFile:
         """See ``File``."""
         os.ftruncate(self._descriptor, size)
 
-    def start_writing(self, offset: int, length: int) -> None:
+    def release(self, offset: int, length: int) -> None:
         """See ``File``."""
-        _start_writing(self._descriptor, offset, length)
+        _release(self._descriptor, offset, length)
 
     def sync(self) -> None:
         """See ``File``."""
@@ -388,7 +388,7 @@ class VolatileFile:
         _truncate(self._content.now, size)
         self._content.unsynced.append(_Truncate(size))
 
-    def start_writing(self, offset: int, length: int) -> None:
+    def release(self, offset: int, length: int) -> None:
         """See ``File``; what survives a crash is for chance to say anyway."""
 
     def sync(self) -> None:

@@ -25,6 +25,14 @@ from tahoe.storage.store import CONTAINER_ROOM, no_such_upload
 WRITTEN_AT_ONCE: Final = 2**20
 """Bytes of an upload that are gathered before the disk is told to write them."""
 
+RELEASED_AGAIN: Final = 8 * WRITTEN_AT_ONCE
+"""Bytes before those that are told of once more, for most have reached the disk by then.
+
+Shares may not be read for years, and the machine is a friend's: what he works with should stay in its memory, not they.
+A machine that would take new pages for every upload has less to do, too: where a hypervisor backs pages as they are first
+used, a GB of new ones costs 2 s of processor time to write, a GB of used ones 0.4 s.
+"""
+
 Key = tuple[bytes, int, bytes]
 """Storage index, share number, upload secret."""
 
@@ -40,7 +48,7 @@ class Upload:
         lease: that the share is going to have.
     """
 
-    __slots__ = ("ended", "key", "lease", "lock", "path", "size", "spans", "started", "touched")
+    __slots__ = ("ended", "key", "lease", "lock", "path", "released", "size", "spans", "touched")
 
     def __init__(self, key: Key, size: int, path: str, now: float, lease: Lease) -> None:
         self.key = key
@@ -51,7 +59,7 @@ class Upload:
         self.lock = Lock()
         self.ended = False
         self.spans = Spans()
-        self.started = 0  # bytes, from the first on, that were told to go to the disk
+        self.released = 0  # bytes, from the first on, that were told to go to the disk
 
     @property
     def number(self) -> int:
@@ -123,7 +131,7 @@ class Uploads:
                     file.write(HEADER_SIZE + offset, data)
                     upload.spans.add(offset, stop)
                     self._room.written(len(data) - known)
-                    _start_writing(file, upload)
+                    _release(file, upload)
 
     def facts(self, upload: Upload) -> ShareFacts:
         """Facts of the share as written so far. The upload's lock is held."""
@@ -134,6 +142,7 @@ class Uploads:
         """Make the bytes durable and close the file, to be renamed. The upload's lock is held."""
         with self._open.use(upload.path) as file:
             file.sync()
+            file.release(0, file.size())
         self._open.forget(upload.path)
 
     def end(self, upload: Upload) -> None:
@@ -163,12 +172,13 @@ class Uploads:
             file.close()
 
 
-def _start_writing(file: File, upload: Upload) -> None:
+def _release(file: File, upload: Upload) -> None:
     """Keep the disk busy while an upload lasts, or else the sync at its end has all of it to write."""
-    waiting = upload.spans.prefix - upload.started
+    waiting = upload.spans.prefix - upload.released
     if waiting >= WRITTEN_AT_ONCE:
-        file.start_writing(HEADER_SIZE + upload.started, waiting)
-        upload.started += waiting
+        again = min(upload.released, RELEASED_AGAIN)
+        file.release(HEADER_SIZE + upload.released - again, again + waiting)
+        upload.released += waiting
 
 
 def _equal_bytes(file: File, spans: list[tuple[int, int]], offset: int, data: bytes) -> int:

@@ -479,12 +479,15 @@ def test_flipping_any_byte_of_a_container_never_makes_the_store_fall_over(root):
         store.leases(index(0), 1)
 
 
-def test_a_large_upload_goes_to_the_disk_while_it_lasts(root, monkeypatch):
+def test_a_large_upload_goes_to_the_disk_and_out_of_memory_while_it_lasts(root, monkeypatch):
     told = []
-    monkeypatch.setattr(RealFile, "start_writing", lambda _file, offset, length: told.append((offset, length)))
+    monkeypatch.setattr(RealFile, "release", lambda _file, offset, length: told.append((offset, offset + length)))
     store = opened(root)
-    size, piece = 5 * 2**20, 2**19
+    megabyte, size, piece = 2**20, 12 * 2**20, 2**19
     store.allocate(index(0), MINE, (0,), size, lease(), NOW)
     for start in [piece, 0, *range(2 * piece, size, piece)]:
         store.write(index(0), MINE, 0, start, bytes(piece), NOW)
-    assert told == [(12 + start, 2**20) for start in range(0, size, 2**20)]
+    stops = range(megabyte, size + 1, megabyte)
+    assert told == [(12 + max(0, stop - 9 * megabyte), 12 + stop) for stop in stops]
+    store.close(index(0), MINE, (0,))
+    assert told[-1] == (0, share_path(root, index(0), 0).stat().st_size)

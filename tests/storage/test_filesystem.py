@@ -25,7 +25,7 @@ class FileSystemConformance:
         file.truncate(3)
         assert file.read(0, 100) == b"he\0"
         file.truncate(5)
-        file.start_writing(0, 5)
+        file.release(0, 5)
         assert file.read(0, 100) == b"he\0\0\0"
         file.sync()
         file.close()
