@@ -289,6 +289,11 @@ def peak_memory(process_id: int) -> int:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 
 
+def forget_peak_memory(process_id: int) -> None:
+    """Let ``peak_memory`` begin anew, with what the process has now."""
+    Path(f"/proc/{process_id}/clear_refs").write_text("5")
+
+
 def processor_seconds(process_id: int) -> float:
     """Processor time that a process has used so far, in its own code and in the system's."""
     fields = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
