@@ -154,10 +154,10 @@ class _Batch:
         """Make them, and answer."""
         kept = self._tables.kept(self._index)
         wanted = Wanted.since(None if kept is None else kept.known, writing=True)
-        failure: TahoeError | None = None
+        failure: Exception | None = None
         try:
             version = await self._slots.modify(self._slot, self._revise, wanted)
-        except TahoeError as error:
+        except Exception as error:  # noqa: BLE001 - even of a bug those have to hear who wait for their edits
             failure = error
             self._tables.drop(self._index)
         else:

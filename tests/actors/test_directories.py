@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tahoe.actors.directories import Directories, Files, Kind, NewChild, Replace
-from tahoe.actors.slots import SlotTerms
+from tahoe.actors.slots import Slots, SlotTerms
 from tahoe.actors.tables import missing_edits
 from tahoe.actors.tree import Walk, deep_statistics
 from tahoe.codec.capability import Directory, ImmutableRead, Literal, SlotRead, SlotWrite, Unknown, parse
@@ -390,6 +390,20 @@ def test_edits_of_one_client_at_the_same_moment_are_made_together(rig, mine, roo
 
 
 # --- several clients ---------------------------------------------------------------------------------------
+
+
+def test_an_edit_that_dies_of_a_bug_tells_those_who_wait_and_the_next_one_is_made(rig, mine, root, monkeypatch):
+    modify = Slots.modify
+
+    async def fail(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Slots, "modify", fail)
+    with pytest.raises(ZeroDivisionError):
+        rig.do(mine.set_children(root, {"a": child(1)}))
+    monkeypatch.setattr(Slots, "modify", modify)
+    rig.do(mine.set_children(root, {"b": child(2)}))
+    assert rig.names(root, 0) == ["b"]
 
 
 def slow(rig, seed) -> None:
