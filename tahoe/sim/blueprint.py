@@ -13,6 +13,7 @@ from tahoe.actors.caretaker import Caretaker, CareTerms
 from tahoe.actors.client import Client, ClientTerms
 from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
+from tahoe.actors.readingroom import Habits, ReadingRoom
 from tahoe.actors.slotterms import SlotTerms
 from tahoe.actors.steward import Stewardship
 from tahoe.actors.storage import StorageServer, Upkeep
@@ -168,7 +169,10 @@ class Blueprint:
     def _client_terms(self, name: str) -> ClientTerms:
         lease_master = sha256(b"lease master" + self.profiles[name].identity.seed).digest()
         options = self.options
-        return ClientTerms(lease_master, options.limits, options.patience, options.policy, slots=options.slots)
+        room = ReadingRoom(habits=Habits(message=options.limits.message))
+        return ClientTerms(
+            lease_master, options.limits, options.patience, options.policy, room=room, slots=options.slots
+        )
 
 
 def kind_of(name: str) -> str:
