@@ -69,6 +69,10 @@ LEASE_OWNER = 0
 BLOCK_ROOM = 64
 """Bytes that a block takes in an answer beyond its data and path: salt, numbers, lengths."""
 
+ROOM_BESIDE = 3 * ROOM_FOR_FACTS - 1024
+"""Bytes of heads and proofs that an answer may have beyond the room for its blocks. Who asks leaves three times the room
+for facts of the largest packet (``SlotTerms.payload``); what he grants (``answer_room``) may be more than a packet holds."""
+
 
 # --- writing ---------------------------------------------------------------------------------------------
 
@@ -322,7 +326,7 @@ class _Room:
 
     def __init__(self, request: ReadSlot, heads: Collection[SlotHead]) -> None:
         self._data = request.room
-        self._all = request.answer_room() - ROOM_FOR_FACTS - sum(map(_weight, heads))
+        self._all = request.room + ROOM_BESIDE - sum(map(_weight, heads))
         self._shares = len(heads)
 
     def take(self, head: SlotHead, segments: range) -> range:

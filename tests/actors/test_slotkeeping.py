@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tahoe.actors.slotkeeping import CONFLICT, DAMAGED, PRESENT, WRITTEN, read_slot, slots_held, write_slot
+from tahoe.actors.slotterms import SlotTerms
 from tahoe.actors.storage import StorageServer, Upkeep
 from tahoe.codec.slot import (
     EncodedSlot,
@@ -33,6 +34,7 @@ from tahoe.protocol import (
     StoreShares,
     WriteSlot,
 )
+from tahoe.session.settings import SMALLEST_MESSAGE_BYTES
 from tahoe.storage.disk import DiskStore
 from tahoe.storage.diskslots import path_of
 from tahoe.storage.filesystem import VolatileFileSystem
@@ -555,6 +557,15 @@ def test_an_answer_is_no_larger_than_it_was_announced_to_be_however_small_the_bl
     order = ReadSlot(writer.index, 0, AMPLE, 50_000, edge=True)
     answer = read_slot(store, order)
     assert 30_000 < len(msgspec.msgpack.encode(answer)) <= order.answer_room()
+
+
+@pytest.mark.parametrize("message", [SMALLEST_MESSAGE_BYTES, 100_000])
+def test_an_answer_fits_the_packet_for_which_the_asker_has_left_room(store, message):
+    writer = Writer(1, SlotShape(2, 3, 8, 0))
+    fill(store, writer, writer.write(content(1, 8 * 3000)), numbers=(0, 1, 2))
+    answer = read_slot(store, ReadSlot(writer.index, 0, AMPLE, SlotTerms(message=message).payload, edge=True))
+    assert all(share.blocks for share in answer.shares)
+    assert len(msgspec.msgpack.encode(answer)) <= message - 512  # for the envelope
 
 
 def test_a_range_that_can_be_none_is_refused(store):
