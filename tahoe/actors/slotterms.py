@@ -22,12 +22,12 @@ STANDING: Final = {True: 0, None: 1, False: 2}
 
 
 def tearproof(needed: int, total: int) -> int:
-    """The k for slots of so many shares, where files have this k: as large, but never more than half of the shares.
+    """The k for slots of so many shares, where files have this k: as large, but with shares for three versions.
 
-    A writer who dies in the middle leaves two versions behind, each in some of the shares. As long as N is at least
-    2k - 1, one of the two is whole.
+    Two writers who race, and both lose sight of the other homes then, leave three versions behind, each in some of the
+    shares. As long as N is at least 3k - 2, one of the three is whole.
     """
-    return min(needed, (total + 1) // 2)
+    return min(needed, (total + 2) // 3)
 
 
 @dataclass(frozen=True, slots=True)

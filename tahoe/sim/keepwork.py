@@ -85,7 +85,7 @@ async def repair(workshop: Workshop, client: int, examination: Examination) -> N
 
 
 def sound_on(workshop: Workshop, target: Target) -> set[tuple[NodeId, int]]:
-    """Whose disk has which shares of a file with every byte as it should be."""
+    """Whose disk has which shares of a file with everything that is proven as it should be."""
     if not isinstance(target, ImmutableVerify):
         return set()
     nodes = workshop.grid.fleet.nodes
