@@ -71,7 +71,7 @@ def response_to(error: Exception, scope: Scope) -> Response:
     """Return the answer to a request that ended in ``error``, in the form that it accepts."""
     status, text = status_of(error, scope["method"]), text_of(error)
     headers = dict(error.headers) if isinstance(error, WebError) else {}
-    if "json" not in Headers(scope=scope).get("accept", ""):
+    if not prefers_json(Headers(scope=scope).get("accept", "")):
         return PlainTextResponse(text + "\n", status, headers=headers)
     problem = {
         "type": "about:blank",
@@ -81,6 +81,21 @@ def response_to(error: Exception, scope: Scope) -> Response:
         "kind": type(error).__name__ if isinstance(error, WebError | errors.TahoeError) else "Bug",
     }
     return Response(msgspec.json.encode(problem), status, headers=headers, media_type="application/problem+json")
+
+
+def prefers_json(accept: str) -> bool:
+    """Whether an ``Accept`` header names JSON, and plain text no more than that."""
+    wanted = {
+        kind.strip().lower(): _weight(rest) for kind, _, rest in (each.partition(";") for each in accept.split(","))
+    }
+    most = max((weight for kind, weight in wanted.items() if kind.endswith("json")), default=0.0)
+    return most > 0 and most >= wanted.get("text/plain", 0.0)
+
+
+def _weight(parameters: str) -> float:
+    """The ``q`` of a media range (RFC 9110, 12.4.2): one that says none, or nonsense, counts fully."""
+    match = re.search(r"(?:^|;)\s*q=([01](?:\.\d{0,3})?)\s*(?:;|$)", parameters, re.IGNORECASE)
+    return float(match[1]) if match else 1.0
 
 
 def status_of(error: Exception, method: str = "GET") -> int:
