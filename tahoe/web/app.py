@@ -20,16 +20,20 @@ from tahoe.errors import TahoeError
 from tahoe.net.logs import NodeLog
 from tahoe.web.calls import Call
 from tahoe.web.errors import ClientGone, WebError, account_of, response_to
+from tahoe.web.fields import has_form, take_fields
 from tahoe.web.openapi import DESCRIPTION
-from tahoe.web.rows import Authority, Row
+from tahoe.web.rows import Authority, Row, Takes
 from tahoe.web.services import Services
-from tahoe.web.table import PLACE, rows_by_path
+from tahoe.web.table import NAMED, PLACE, rows_by_path
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
 
 _OWN_PAGE: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
-_PLACE_ROUTES: Final = ("/uri/{place:path}", "/vdrive/{place:path}")
+_ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
+    PLACE: ("/uri/{place:path}", "/vdrive/{place:path}"),
+    NAMED: ("/named/{place:path}",),  # whatever stands before the last name is for people, too: CAP/@@named=/NAME
+}
 _REFUSED: Final = ("localfile", "localdir")
 _LOGGED: Final = frozenset(
     {"", "uri", "vdrive", "named", "status", "jobs", "statistics", "metrics", "storage", "transfers", "session"}
@@ -106,12 +110,20 @@ class Switch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for the path."""
         call = Call(self._services, scope, receive)
+        await self._take_form(call)
         row = self._row(scope["method"], call)
         if row.authority is Authority.NODE or (row.authority is Authority.CAPABILITY and _is_root(scope)):
             self._services.guard.check(scope)
         target = _when_done(call)
         answer = await row.endpoint(call)
         await (answer if target is None else RedirectResponse(target, 303))(scope, receive, send)
+
+    async def _take_form(self, call: Call) -> None:
+        """Take parameters from a form. What curl calls a form may also be what an operation of the query wants as its body."""
+        row = self._rows.get(("POST", call.query.get("t", "")))
+        if call.scope["method"] == "POST" and has_form(call) and (row is None or row.takes in {None, Takes.FORM}):
+            self._services.guard.check(call.scope)
+            await take_fields(call)
 
     def _row(self, method: str, call: Call) -> Row:
         """Return the row that a request means.
@@ -171,7 +183,7 @@ def _table_routes(services: Services) -> list[BaseRoute]:
     routes: list[BaseRoute] = []
     for path, rows in [*rows_by_path(), (DESCRIPTION.path, (DESCRIPTION,))]:
         switch = Switch(services, rows)
-        routes += [Route(each, switch) for each in (_PLACE_ROUTES if path == PLACE else (path,))]
+        routes += [Route(each, switch) for each in _ROUTES.get(path, (path,))]
     return [*routes, Route("/{path:path}", _nowhere)]
 
 

@@ -20,6 +20,8 @@ from tahoe.web.spool import Body
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope
 
+    from tahoe.web.multipart import Form
+
 MOST_JSON: Final = 32 << 20
 """Bytes of a body that is read whole: names and capabilities of some 100,000 children."""
 
@@ -34,12 +36,16 @@ class Call:
         services: of the gateway.
         scope: the ASGI scope.
         receive: brings the body.
+
+    Attributes:
+        form: what has been read of a form with files, once somebody has begun to.
     """
 
     def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:
         self.services = services
         self.scope = scope
         self.receive = receive
+        self.form: Form | None = None
 
     @cached_property
     def headers(self) -> Headers:
@@ -53,12 +59,7 @@ class Call:
         Raises:
             WebError: 400, it is not UTF-8.
         """
-        try:
-            return dict(
-                parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True, errors="strict")
-            )
-        except ValueError:
-            raise WebError(400, "the query is not percent-encoded UTF-8") from None
+        return parameters(self.scope["query_string"])
 
     @cached_property
     def place(self) -> Place:
@@ -81,14 +82,17 @@ class Call:
             raise WebError(413, f"the body may have {most} bytes here", {"Connection": "close"})
         return body
 
-    async def json(self) -> Any:
-        """Return what the body says as JSON.
+    async def json(self, of_nothing: Any = None) -> Any:
+        """Return what the body says as JSON, or ``of_nothing`` if that is given and the body is empty.
 
         Raises:
             WebError: 400, it is none; 413.
         """
+        body = await self.whole_body()
+        if not body and of_nothing is not None:
+            return of_nothing
         try:
-            return msgspec.json.decode(await self.whole_body())
+            return msgspec.json.decode(body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise WebError(400, f"the body is no JSON: {error}") from None
 
@@ -130,12 +134,12 @@ class Call:
 
     @property
     def replace(self) -> Replace:
-        """What may be replaced: ``replace=true`` (the default), ``false`` or ``only-files``.
+        """What may be replaced: ``replace=true`` (the default), ``false`` or ``only-files``; ``overwrite=`` is the same.
 
         Raises:
             WebError: 400, it says something else.
         """
-        text = self.query.get("replace", "true").lower()
+        text = self.query.get("replace", self.query.get("overwrite", "true")).lower()
         if text == "only-files":
             return Replace.ONLY_FILES
         if text not in _YES | _NO:
@@ -153,6 +157,18 @@ class Call:
         if wanted not in {"none", "node"}:
             raise WebError(400, "convergence is none (a random key) or node (the node's secret, the default)")
         return None if wanted == "none" else self.services.keeping.convergence
+
+
+def parameters(encoded: bytes) -> dict[str, str]:
+    """Return the parameters of a query, or the fields of a form that is encoded like one.
+
+    Raises:
+        WebError: 400, it is not UTF-8.
+    """
+    try:
+        return dict(parse_qsl(encoded.decode("latin-1"), keep_blank_values=True, errors="strict"))
+    except ValueError:
+        raise WebError(400, "the query is not percent-encoded UTF-8") from None
 
 
 Endpoint: TypeAlias = Callable[[Call], Awaitable["ASGIApp"]]

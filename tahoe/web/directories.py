@@ -26,7 +26,7 @@ async def mkdir_unlinked(call: Call) -> ASGIApp:
 
 async def mkdir_with_children_unlinked(call: Call) -> ASGIApp:
     """Make a directory with children that nothing links to."""
-    return text_answer(await call.services.client.directories.create(new_children(await call.json())), 201)
+    return text_answer(await call.services.client.directories.create(new_children(await call.json({}))), 201)
 
 
 async def mkdir_immutable_unlinked(call: Call) -> ASGIApp:
@@ -43,7 +43,7 @@ async def mkdir(call: Call) -> ASGIApp:
 
 async def mkdir_with_children(call: Call) -> ASGIApp:
     """Make a directory with children at a place, and its parents."""
-    children = new_children(await call.json())
+    children = new_children(await call.json({}))
     way = await _way(call)
     return await _linked(call, way, await call.services.client.directories.create(children))
 

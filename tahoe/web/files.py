@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.responses import RedirectResponse
 
@@ -15,10 +15,10 @@ from tahoe.web.calls import Call, json_answer, text_answer
 from tahoe.web.content import readable, send_file
 from tahoe.web.describe import Described, information, listing_pair, new_child
 from tahoe.web.errors import WebError
-from tahoe.web.keeping import incoming, keep, overwrite_slot, wanted_format, write_into_slot
+from tahoe.web.keeping import Incoming, incoming, keep, overwrite_slot, wanted_format, write_into_slot
 from tahoe.web.linking import link, way_to
 from tahoe.web.manner import Manner
-from tahoe.web.places import Place, find, start_of
+from tahoe.web.places import Place, checked_path, find, start_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -38,14 +38,17 @@ async def get(call: Call) -> ASGIApp:
 async def get_named(call: Call) -> ASGIApp:
     """Send a file's contents under a name: ``/named/CAP/NAME``, where the name is only for people."""
     place = call.place
+    if not place.path:
+        raise WebError(404, "a name stands behind the capability here: /named/CAP/NAME; without one it is /uri/CAP")
     found = await find(call.services.client, Place(place.start))
     name = call.query.get("filename") or place.name
     return send_file(call.services, readable(found.capability), Manner(name, call.flag("save")))
 
 
 async def redirect_to_capability(call: Call) -> ASGIApp:
-    """Send on from ``/uri?uri=CAP`` to ``/uri/CAP``, as forms do."""
-    return RedirectResponse(f"/uri/{quote(call.needed('uri').strip(), safe=':')}", 302)
+    """Send on from ``/uri?uri=CAP`` to ``/uri/CAP``, as forms do; what else the query says goes along."""
+    rest = urlencode({name: value for name, value in call.query.items() if name != "uri"})
+    return RedirectResponse(f"/uri/{quote(call.needed('uri').strip(), safe=':')}{rest and '?'}{rest}", 302)
 
 
 async def describe(call: Call) -> ASGIApp:
@@ -109,29 +112,33 @@ async def put_unlinked(call: Call) -> ASGIApp:
 
 async def put(call: Call) -> ASGIApp:
     """Store the body at a place: as a new file, or into the slot that is there."""
+    return await store(call, incoming(call, call.place.name))
+
+
+async def store(call: Call, coming: Incoming) -> ASGIApp:
+    """Store contents at the call's place."""
     client, place = call.services.client, call.place
     if not place.path:
-        return await _put_into(call, await start_of(client, place))
+        return await _store_into(call, await start_of(client, place), coming)
     way = await way_to(client, place)
     way.check(call.replace)
-    slot = _slot_to_write(call, way.there)
+    slot = slot_to_write(call, way.there)
     if slot is not None:
-        return await _put_into(call, slot)
+        return await _store_into(call, slot, coming)
     if "offset" in call.query:
         raise WebError(400, "offset= writes into a slot that is there already")
-    kept = await keep(call, incoming(call, place.name))
+    kept = await keep(call, coming)
     await link(client, way, NewChild(kept.capability), call.replace)
     return text_answer(kept.capability, 201 if way.there is None else 200)
 
 
-async def _put_into(call: Call, cap: Capability) -> ASGIApp:
-    """Store the body in a slot that is there."""
+async def _store_into(call: Call, cap: Capability, coming: Incoming) -> ASGIApp:
+    """Store contents in a slot that is there."""
     slot = _slot(cap)
     if slot is None:
         cap.check_served()
         raise BadCapability("contents go into a slot by its write capability, or below a directory")
     offset = call.number("offset")
-    coming = incoming(call, call.place.name)
     if offset is None:
         await overwrite_slot(call.services, slot, coming)
     else:
@@ -143,15 +150,24 @@ async def attach(call: Call) -> ASGIApp:
     """Link the capability in the body at a place."""
     if not call.place.path:
         raise WebError(400, "say under which name: PUT .../name?t=uri")
-    child = new_child((await call.whole_body(1 << 16)).decode("utf-8", "replace").strip(), None)
-    way = await way_to(call.services.client, call.place)
+    return await _attach(call, call.place, (await call.whole_body(1 << 16)).decode("utf-8", "replace"))
+
+
+async def attach_child(call: Call) -> ASGIApp:
+    """Link the capability `uri` as the child `name` of a directory."""
+    return await _attach(call, call.place.child(*checked_path([call.needed("name")])), call.needed("uri"))
+
+
+async def _attach(call: Call, place: Place, text: str) -> ASGIApp:
+    child = new_child(text.strip(), None)
+    way = await way_to(call.services.client, place)
     way.check(call.replace)
     await link(call.services.client, way, child, call.replace)
     return text_answer(child.capability, 201 if way.there is None else 200)
 
 
-def _slot_to_write(call: Call, there: Capability | None) -> SlotWrite | None:
-    """Return the slot that the body goes into: what is there, unless the request wants a new file in its place.
+def slot_to_write(call: Call, there: Capability | None) -> SlotWrite | None:
+    """Return the slot that contents go into: what is there, unless the request wants a new file in its place.
 
     Raises:
         ReadOnly: it can't be written to.

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tahoe.actors.children import NewChild
 from tahoe.actors.edits import Replace
-from tahoe.codec.capability import Directory
+from tahoe.codec.capability import Capability, Directory
 from tahoe.errors import ChildExists, NoSuchChild
 from tahoe.web.calls import Call, json_answer, text_answer
 from tahoe.web.errors import WebError
-from tahoe.web.keeping import Incoming, Kept, keep
+from tahoe.web.files import slot_to_write, store
+from tahoe.web.keeping import Incoming, Kept, keep, overwrite_slot
 from tahoe.web.linking import make_directory, writeable
 from tahoe.web.multipart import FilePart, file_parts
-from tahoe.web.places import checked_path
+from tahoe.web.places import checked_path, find
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -27,7 +28,14 @@ class Uploaded(NamedTuple):
 
 
 async def upload(call: Call) -> ASGIApp:
-    """Store the files of a form below a directory, by the relative paths that stand in their file names."""
+    """Store the files of a form below a directory, by the relative paths that stand in their file names.
+
+    At a place where a file or a slot is, the first of them takes its place.
+    """
+    if await _is_file(call):
+        async for part in file_parts(call):
+            return await store(call, Incoming(part, None, part.filename))
+        raise WebError(400, "the form has no file in it")
     home = writeable((await make_directory(call.services.client, call.place))[0])
     wanted = call.query.get("name")
     landing = _Landing(call, home)
@@ -38,6 +46,14 @@ async def upload(call: Call) -> ASGIApp:
         return text_answer(files[0].kept.capability, 201)
     told = [{"path": file.path, "cap": str(file.kept.capability), "new": file.kept.is_new} for file in files]
     return json_answer({"files": told}, 201)
+
+
+async def _is_file(call: Call) -> bool:
+    """Whether something is at the call's place that is no directory."""
+    try:
+        return not isinstance((await find(call.services.client, call.place)).capability, Directory)
+    except NoSuchChild:
+        return False
 
 
 async def upload_unlinked(call: Call) -> ASGIApp:
@@ -58,22 +74,32 @@ class _Landing:
     async def take(self, part: FilePart, wanted: str | None) -> Uploaded:
         """Store one file and link it."""
         path = relative_path(wanted or part.filename)
-        directories = self._call.services.client.directories
-        if self._call.replace is not Replace.ALWAYS:
-            await self._refuse_early(path)
-        kept = await keep(self._call, Incoming(part, None, path[-1]))
+        there = await self._there(path)
+        self._refuse_early(path, there)
+        coming = Incoming(part, None, path[-1])
+        slot = slot_to_write(self._call, there)
+        if slot is not None:
+            await overwrite_slot(self._call.services, slot, coming)
+            return Uploaded(path, Kept(slot, is_new=False))
+        kept = await keep(self._call, coming)
         parent = await self._directory(path[:-1])
+        directories = self._call.services.client.directories
         await directories.set_children(parent, {path[-1]: NewChild(kept.capability)}, self._call.replace)
         return Uploaded(path, kept)
 
-    async def _refuse_early(self, path: tuple[str, ...]) -> None:
-        """Refuse a file that may not be linked in the end before it comes."""
-        directories = self._call.services.client.directories
+    async def _there(self, path: tuple[str, ...]) -> Capability | None:
+        """What has a file's path already."""
         try:
-            found = await directories.lookup(self._directories[()], path)
+            return (await self._call.services.client.directories.lookup(self._directories[()], path)).capability
         except NoSuchChild:
+            return None
+
+    def _refuse_early(self, path: tuple[str, ...], there: Capability | None) -> None:
+        """Refuse a file that may not be linked in the end before it comes."""
+        replace = self._call.replace
+        if there is None or replace is Replace.ALWAYS:
             return
-        if self._call.replace is Replace.NEVER or isinstance(found.capability, Directory):
+        if replace is Replace.NEVER or isinstance(there, Directory):
             raise ChildExists(f"there is a child named {path[-1]!r} already")
 
     async def _directory(self, path: tuple[str, ...]) -> Directory:

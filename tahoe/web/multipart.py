@@ -4,7 +4,8 @@
 
     body ──► parser ──► events: a part begins, data, it ends ──► FilePart.read ──► whoever takes the file in
 
-Nothing is read from the network that the file under way does not ask for.
+Nothing is read from the network that the file under way does not ask for. Fields that stand before the first file may be
+parameters of the request (``fields.py``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from tahoe.web.errors import WebError
 from tahoe.web.spool import PIECE, Readable
 
 MOST_PARTS: Final = 100_000
+MOST_FIELDS: Final = 100
+PARAMETERS: Final = frozenset({"t", "name", "replace", "format", "mutable", "convergence", "encoding", "when_done"})
+"""Fields that say what is to be done with files, so that they come too late behind one."""
+
 LONGEST_FIELD: Final = 64 * 1024
 LONGEST_HEADER: Final = 32 * 1024
 READ_BYTES: Final = 64 * 1024
@@ -29,7 +34,7 @@ READ_BYTES: Final = 64 * 1024
 class FilePart:
     """One file in a form, read as the body comes. ``filename`` is what the sender calls it."""
 
-    def __init__(self, form: _Form, filename: str) -> None:
+    def __init__(self, form: Form, filename: str) -> None:
         self.filename = filename
         self._form = form
         self._data = bytearray()
@@ -66,20 +71,62 @@ async def file_parts(call: Call) -> AsyncIterator[FilePart]:
         WebError: 400, the body is no such form; 413, a field or the number of parts is too large.
         ClientGone: the body broke off.
     """
-    form = _Form(call.body, _boundary(call))
+    form = form_of(call)
     while (event := await form.next()) is not None:
         if not isinstance(event, _Begun):
             continue
-        part = FilePart(form, event.filename or "")
         if event.filename:
+            part = FilePart(form, event.filename)
             yield part
             while await part.read(PIECE):
                 pass
-        elif len(await part.read(LONGEST_FIELD + 1)) > LONGEST_FIELD:
-            raise WebError(413, f"the field {event.name!r} is longer than {LONGEST_FIELD} bytes")
+        else:
+            await _field(form, event)
+            if event.name in PARAMETERS:
+                raise WebError(400, f"the field {event.name!r} has to stand before the files: those above are stored")
 
 
-class _Form:
+async def fields_before_files(call: Call) -> dict[str, str]:
+    """Return the fields that stand before the first file of a form, and leave the files to ``file_parts``.
+
+    Raises:
+        WebError: 400, the body is no such form; 413, a field or the number of parts is too large.
+        ClientGone: the body broke off.
+    """
+    form = form_of(call)
+    fields = {}
+    while (event := await form.next()) is not None:
+        if not isinstance(event, _Begun):
+            continue
+        if event.filename is not None:
+            form.put_back(event)
+            break
+        fields[event.name] = _text(await _field(form, event))
+        if len(fields) > MOST_FIELDS:
+            raise WebError(413, f"a form may have {MOST_FIELDS} fields", {"Connection": "close"})
+    return fields
+
+
+def form_of(call: Call) -> Form:
+    """Return the form that a request's body is, as far as it has been read.
+
+    Raises:
+        WebError: 400, it is none.
+    """
+    if call.form is None:
+        call.form = Form(call.body, _boundary(call))
+    return call.form
+
+
+async def _field(form: Form, begun: _Begun) -> bytes:
+    """Read what is in a field that is no file."""
+    value = await FilePart(form, "").read(LONGEST_FIELD + 1)
+    if len(value) > LONGEST_FIELD:
+        raise WebError(413, f"the field {begun.name!r} is longer than {LONGEST_FIELD} bytes")
+    return value
+
+
+class Form:
     """Reads a body and tells what is in it, one event after the other."""
 
     def __init__(self, body: Readable, boundary: bytes) -> None:
@@ -118,6 +165,10 @@ class _Form:
                     raise WebError(400, "the form ends in the middle", {"Connection": "close"})
                 return None
         return self._events.popleft()
+
+    def put_back(self, event: _Begun) -> None:
+        """Have an event come once more."""
+        self._events.appendleft(event)
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]

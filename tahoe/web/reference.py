@@ -54,7 +54,7 @@ they let any web page read and write the machine's files. So is the SSH shell of
 
 ## Errors
 
-An error is one text for people, or with an `Accept` that names JSON a problem (RFC 9457): `type`, `title`, `status`, `detail`, and
+An error is one text for people, or with an `Accept` that names JSON (and plain text no more than that) a problem (RFC 9457): `type`, `title`, `status`, `detail`, and
 `kind`, the class of the error, for programs. No error has a capability in it. An answer that breaks off is
 shorter than it says, or lacks its last chunk.
 
@@ -76,6 +76,10 @@ that line.
 
 Jobs go on when whoever started them goes away: `{"job": ID}`, then `GET /jobs/ID` tells `state` (`running`, `done`, `failed`,
 `cancelled`), `progress`, and at the end `result` or `error`.
+
+Parameters of a POST may stand in a form, too, before its first file: `curl -F t=upload -F name=NAME -F file=@FILE` and
+`curl -d t=mkdir -d name=NAME` do what they say; what the query says counts more. A form that is sent to the place of a file or a
+slot takes its place, as with PUT.
 
 Any POST takes `when_done=/path` for forms: it sends the browser on to a page of the gateway's own, and nowhere else.
 """

@@ -33,7 +33,11 @@ class Gives(Enum):
     FOUND = ((200,), "text/plain", "a capability")
     NEW = ((201,), "text/plain", "the new capability")
     KEPT = ((200, 201), "text/plain", "the capability; 201 if it is new here")
-    STORED = ((201,), "*/*", "the capability; of several files a list, as JSON")
+    STORED = (
+        (200, 201),
+        "*/*",
+        "the capability; of several files a list, as JSON; 200 if it was put in a file's place",
+    )
     NUMBER = ((200,), "text/plain", "a number")
     JSON = ((200,), "application/json", "JSON")
     INVITATION = ((201,), "application/json", "JSON")

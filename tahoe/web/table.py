@@ -13,6 +13,7 @@ from tahoe.web import about, care, checks, directories, doors, files, forms, kin
 from tahoe.web.rows import Authority, Gives, Parameter, Row, Takes
 
 PLACE: Final = "PLACE"
+NAMED: Final = "/named/{cap}/{name}"
 PLACE_PATHS: Final = ("/uri/{cap}", "/uri/{cap}/{path}", "/vdrive/{root}", "/vdrive/{root}/{path}")
 
 _OPEN, _CAP, _NODE = Authority.NONE, Authority.CAPABILITY, Authority.NODE
@@ -23,6 +24,8 @@ MUTABLE: Final = Parameter("mutable", "the same as format=SLOT", ("true", "false
 CONVERGENCE: Final = Parameter("convergence", "none: a random key, so that equal files differ", ("node", "none"))
 ENCODING: Final = Parameter("encoding", "needed/happy/total shares, such as 3/7/10; without it, the grid's")
 REPLACE: Final = Parameter("replace", "what of the same name may be replaced", ("true", "false", "only-files"))
+OVERWRITE: Final = Parameter("overwrite", "the same as replace", ("true", "false", "only-files"))
+CAP_TO_LINK: Final = Parameter("uri", "a capability", required=True)
 OFFSET: Final = Parameter("offset", "write into the slot at this byte")
 FILENAME: Final = Parameter("filename", "name that a browser is told")
 SAVE: Final = Parameter("save", "have a browser save it", ("true", "false"))
@@ -57,10 +60,11 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("GET", PLACE, "uri", files.capability_text, _CAP, gives=Gives.FOUND),
     Row("GET", PLACE, "readonly-uri", files.read_only_text, _CAP, gives=Gives.FOUND),
     Row("GET", PLACE, "verify-uri", files.verifier_text, _CAP, gives=Gives.FOUND),
-    Row("GET", "/named/{cap}/{name}", "", files.get_named, _CAP, (FILENAME, SAVE), gives=Gives.CONTENTS),
+    Row("GET", NAMED, "", files.get_named, _CAP, (FILENAME, SAVE), gives=Gives.CONTENTS),
     Row("GET", "/uri", "", files.redirect_to_capability, _OPEN, (CAP_TO_FIND,), gives=Gives.ELSEWHERE),
     # trees
     Row("GET", PLACE, "stream-manifest", trees.stream_manifest, _CAP, gives=Gives.LINES),
+    Row("POST", PLACE, "stream-manifest", trees.stream_manifest, _CAP, gives=Gives.LINES),
     Row("GET", PLACE, "deep-stats", trees.deep_statistics, _CAP),
     Row("GET", PLACE, "deep-size", trees.deep_size, _CAP, gives=Gives.NUMBER),
     *(Row("POST", PLACE, f"start-{kind}", kinds.starter(kind), _NODE, gives=Gives.JOB) for kind in kinds.JOB_KINDS),
@@ -76,6 +80,7 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("PUT", "/uri", "", files.put_unlinked, _NODE, HOW, Takes.CONTENTS, gives=Gives.KEPT),
     Row("PUT", PLACE, "", files.put, _NODE, (*HOW, OFFSET, REPLACE), Takes.CONTENTS, gives=Gives.KEPT),
     Row("PUT", PLACE, "uri", files.attach, _NODE, (REPLACE,), Takes.CAPABILITY, gives=Gives.KEPT),
+    Row("POST", PLACE, "uri", files.attach_child, _NODE, (CHILD, CAP_TO_LINK, REPLACE), gives=Gives.KEPT),
     Row("POST", "/uri", "upload", forms.upload_unlinked, _NODE, HOW, Takes.FORM, gives=Gives.NEW),
     Row("POST", PLACE, "upload", forms.upload, _NODE, (*HOW, NAME, REPLACE), Takes.FORM, gives=Gives.STORED),
     # directories
@@ -123,8 +128,26 @@ TABLE: Final[tuple[Row, ...]] = (
         Takes.CHILDREN,
         gives=Gives.NEW,
     ),
-    Row("POST", PLACE, "set_children", directories.set_children, _NODE, (REPLACE,), Takes.CHILDREN, gives=Gives.FOUND),
-    Row("POST", PLACE, "set-children", directories.set_children, _NODE, (REPLACE,), Takes.CHILDREN, gives=Gives.FOUND),
+    Row(
+        "POST",
+        PLACE,
+        "set_children",
+        directories.set_children,
+        _NODE,
+        (REPLACE, OVERWRITE),
+        Takes.CHILDREN,
+        gives=Gives.FOUND,
+    ),
+    Row(
+        "POST",
+        PLACE,
+        "set-children",
+        directories.set_children,
+        _NODE,
+        (REPLACE, OVERWRITE),
+        Takes.CHILDREN,
+        gives=Gives.FOUND,
+    ),
     Row("DELETE", PLACE, "", directories.delete, _NODE, (KIND,), gives=Gives.FOUND),
     Row("POST", PLACE, "unlink", directories.unlink, _NODE, (CHILD, KIND), gives=Gives.FOUND),
     Row("POST", PLACE, "delete", directories.unlink, _NODE, (CHILD, KIND), gives=Gives.FOUND),

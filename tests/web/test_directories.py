@@ -68,6 +68,24 @@ def test_a_file_that_is_there_stays_if_the_request_says_so(drive, top):
     assert drive.ask("GET", path) == FILE.decode()
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "text/plain"),
+        ("*/*", "text/plain"),
+        ("text/plain", "text/plain"),
+        ("text/plain, application/json;q=0.1", "text/plain"),
+        ("application/json;q=0", "text/plain"),
+        ("text/plain;q=0.5, application/problem+json", "application/problem+json"),
+        ("application/json, text/plain, */*", "application/problem+json"),
+        ("application/json;q=nonsense", "application/problem+json"),
+    ],
+)
+def test_an_error_comes_as_the_request_likes_it_best(drive, top, accept, kind):
+    reply = drive.request("GET", child(top, "nothing"), Accept=accept)
+    assert (reply.status, reply.headers["content-type"].partition(";")[0]) == (404, kind)
+
+
 def test_a_directory_is_not_replaced_by_a_file_if_only_files_may_be(drive, top):
     drive.ask("POST", child(top, "d") + "?t=mkdir", status=201)
     assert drive.request("PUT", child(top, "d") + "?replace=only-files", FILE).status == 409
@@ -235,6 +253,37 @@ def test_users_of_other_grids_find_their_way(drive, top):
     assert drive.ask("PUT", child(top, "slot") + "?mutable=true", FILE, 201).startswith("URI:SLOT:")
     assert drive.ask("PUT", child(top, "file") + "?mutable=false", FILE, 201).startswith("URI:CHK:")
     assert "SLOT" in drive.ask("PUT", child(top, "file") + "?format=MDMF", FILE, 400)
+    assert drive.ask("POST", "/uri?t=mkdir-with-children", b"", 201).startswith("URI:DIR3:")
+    assert drive.ask("POST", child(top, "empty") + "?t=mkdir-with-children", b"", 201).startswith("URI:DIR3:")
+    assert drive.request("POST", "/uri?t=mkdir-immutable", b"").status == 400
+    children = json.dumps({"file": ["filenode", {"ro_uri": drive.ask("PUT", "/uri", FILE)}]})
+    assert drive.request("POST", f"{top}?t=set_children&overwrite=false", children).status == 409
+    assert drive.ask("POST", f"{top}?t=stream-manifest") == drive.ask("GET", f"{top}?t=stream-manifest")
+
+
+def test_a_capability_is_attached_by_a_form(drive, top):
+    cap = drive.ask("PUT", "/uri", FILE, 201)
+    query = f"?t=uri&name=linked%20here&uri={quote(cap)}"
+    assert drive.ask("POST", top + query, status=201) == cap
+    assert drive.ask("POST", top + query) == cap
+    assert drive.ask("GET", child(top, "linked here")) == FILE.decode()
+    assert drive.request("POST", top + query + "&replace=false").status == 409
+    assert "name=" in drive.ask("POST", f"{top}?t=uri&uri={quote(cap)}", status=400)
+    assert drive.request("POST", f"{top}?t=uri&name=a%2Fb&uri={quote(cap)}").status == 400
+
+
+def test_any_names_may_stand_before_the_one_that_a_browser_is_told(drive):
+    cap = drive.ask("PUT", "/uri", FILE, 201)
+    for path in ("file.txt", "@@named=/file.txt", "a/b/file.txt"):
+        reply = drive.request("GET", f"/named/{cap}/{path}", token=None)
+        assert (reply.body, reply.headers["content-type"]) == (FILE, "text/plain; charset=utf-8")
+        assert 'filename="file.txt"' in reply.headers["content-disposition"]
+    assert "/named/CAP/NAME" in drive.ask("GET", f"/named/{cap}", status=404)
+
+
+def test_what_else_is_asked_goes_along_to_the_capability(drive):
+    reply = drive.request("GET", "/uri?filename=a%26b.txt&uri=URI:LIT:krugkidfnzsc4&save=true")
+    assert reply.headers["location"] == "/uri/URI:LIT:krugkidfnzsc4?filename=a%26b.txt&save=true"
 
 
 def test_directories_are_made_with_children(drive, top):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 
@@ -128,3 +129,71 @@ def test_a_form_sends_nobody_to_another_site(drive, top, target):
 def test_a_form_sends_on_to_a_page_of_the_gateway(drive, top):
     reply = drive.request("POST", f"{top}/new?t=mkdir&when_done=/d/abc%3Fx%3D1")
     assert (reply.status, reply.headers["location"]) == (303, "/d/abc?x=1")
+
+
+def test_fields_before_the_files_are_parameters(drive, top):
+    body, headers = form(("t", None, b"upload"), ("name", None, b"mine"), ("file", "theirs", FILE))
+    drive.ask("POST", top, body, 201, **headers)
+    assert drive.ask("GET", f"{top}/mine") == FILE.decode()
+    body, headers = form(("t", None, b"upload"), ("when_done", None, b"/d/abc"), ("file", "other", FILE))
+    reply = drive.request("POST", top, body, **headers)
+    assert (reply.status, reply.headers["location"]) == (303, "/d/abc")
+    body, headers = form(("t", None, b"mkdir"), ("name", None, b"folder"))
+    drive.ask("POST", top, body, 201, **headers)
+    assert set(drive.json("GET", f"{top}?t=json")[1]["children"]) == {"mine", "other", "folder"}
+
+
+def test_the_query_counts_more_than_the_form(drive, top):
+    body, headers = form(("name", None, b"of the form"), ("file", "theirs", FILE))
+    drive.ask("POST", f"{top}?t=upload&name=of+the+query", body, 201, **headers)
+    assert list(drive.json("GET", f"{top}?t=json")[1]["children"]) == ["of the query"]
+
+
+def test_a_parameter_behind_a_file_is_not_passed_over_in_silence(drive, top):
+    body, headers = form(("file", "theirs", FILE), ("name", None, b"mine"))
+    assert "before the files" in drive.ask("POST", f"{top}?t=upload", body, 400, **headers)
+
+
+def test_a_form_without_files_has_parameters_too(drive, top):
+    headers = {"Content_Type": "application/x-www-form-urlencoded"}
+    cap = drive.ask("PUT", "/uri", FILE, 201)
+    drive.ask("POST", top, urlencode({"t": "mkdir", "name": "Käse & Brot"}), 201, **headers)
+    drive.ask("POST", f"{top}?t=uri", urlencode({"name": "linked", "uri": cap}), 201, **headers)
+    assert set(drive.json("GET", f"{top}?t=json")[1]["children"]) == {"Käse & Brot", "linked"}
+    assert drive.request("POST", top, b"t=mkdir&name=%ff", **headers).status == 400
+    assert drive.request("POST", top, b"x=" + b"y" * 1_000_000, **headers).status == 413
+    assert drive.request("POST", top, "t=localfile&localfile=/etc/passwd", **headers).status == 400
+
+
+def test_what_curl_calls_a_form_is_still_a_body(drive, top):
+    children = json.dumps({"one": ["filenode", {"ro_uri": drive.ask("PUT", "/uri", FILE, 201)}]})
+    headers = {"Content_Type": "application/x-www-form-urlencoded"}  # as "curl --data" says of anything
+    drive.ask("POST", f"{top}?t=set_children", children, **headers)
+    assert drive.ask("GET", f"{top}/one") == FILE.decode()
+
+
+def test_a_form_of_nobody_is_not_even_read(drive, top):
+    body, headers = form(("t", None, b"upload"), ("file", "theirs", FILE))
+    assert drive.request("POST", top, body, token=None, **headers).status == 401
+
+
+def test_a_form_writes_into_the_slot_that_is_there(drive, top):
+    slot = drive.ask("PUT", f"{top}/slot?format=SLOT", FILE, 201)
+    body, headers = form(("file", "slot", b"new contents" * 100))
+    assert drive.ask("POST", f"{top}?t=upload", body, 201, **headers) == slot
+    assert drive.ask("GET", f"/uri/{slot}") == "new contents" * 100
+    body, headers = form(("file", "slot", FILE))
+    assert drive.ask("POST", f"{top}?t=upload&format=CHK", body, 201, **headers).startswith("URI:CHK:")
+
+
+def test_a_form_may_name_the_file_itself(drive, top):
+    slot = drive.ask("PUT", "/uri?format=SLOT", FILE, 201)
+    drive.ask("PUT", f"{top}/file", FILE, 201)
+    body, headers = form(("file", "whatever", b"new contents" * 100))
+    assert drive.ask("POST", f"/uri/{slot}?t=upload", body, **headers) == slot
+    drive.ask("POST", f"{top}/file?t=upload", body, **headers)
+    for path in (f"/uri/{slot}", f"{top}/file"):
+        assert drive.ask("GET", path) == "new contents" * 100
+    assert drive.request("POST", f"{top}/file?t=upload&replace=false", body, **headers).status == 409
+    immutable = drive.ask("PUT", "/uri", FILE)
+    assert drive.request("POST", f"/uri/{immutable}?t=upload", body, **headers).status == 400

@@ -30,6 +30,7 @@ same "$(status -T file "$V/a/b/large?replace=false")" 409
 node "$V/a/b/large" | cmp - large
 same "$(node -X PUT --data-binary "$CAP" "$V/a/linked?t=uri")" "$CAP"
 same "$(node "$V/a/linked?t=uri")" "$CAP"
+same "$(node -X POST "$V/a?t=uri&name=linked&uri=$CAP")" "$CAP"
 same "$(node "$V/a/linked?t=readonly-uri")" "$CAP"
 node "$V/a/linked?t=verify-uri" | grep -q '^URI:CHK-Verifier:'
 same "$(node "$V/a/linked?t=info" | json 'it["kind"], it["size"]')" "('filenode', $(wc -c < file | tr -d ' '))"
@@ -65,6 +66,8 @@ same "$(status "$V/with/one")" 404
 node --form "file=@file;filename=folder/file" --form "file=@large;filename=folder/large" "$V/up?t=upload" > /dev/null
 node --form "file=@file" "$NODE/uri?t=upload" | grep -q '^URI:CHK:'
 node "$V/up/folder/large" | cmp - large
+node --form t=upload --form name=mine --form "file=@file" "$V/up" > /dev/null
+node --data t=mkdir --data name=empty "$V/up" > /dev/null
 node "$V/up?t=zip" > up.zip
 python3 -m zipfile -e up.zip out
 cmp out/folder/file file
