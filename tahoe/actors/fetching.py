@@ -24,7 +24,7 @@ from msgspec import structs
 
 from tahoe.actors import coding
 from tahoe.actors.readingroom import ReadingRoom
-from tahoe.actors.servers import Server, permuted
+from tahoe.actors.servers import STANDING, Server, permuted
 from tahoe.actors.stretch import Question, Stretch, Torn
 from tahoe.codec.capability import ImmutableRead, ImmutableVerify
 from tahoe.codec.parameters import DEFAULT_MAX_SEGMENT_SIZE, EncodingParameters
@@ -103,11 +103,15 @@ class Fetch:
         self._overtaken = -inf  # when the latest question that has been answered was asked
 
     def _reachable_first(self) -> list[NodeId]:
-        """The file's order, but those of the front that are said to be gone come last. None is left out: it may be wrong."""
+        """The file's order; if not all of its front are there, then who is, who may be, and last who is said to be gone.
+
+        None is left out, for that may be wrong. Whoever nobody knows comes behind, or made-up servers would be asked first.
+        """
         order = list(self._sites)
         front = order[: ASKED_PER_SHARE * self._capability.total]
-        gone = {node: None for node in front if self._ctx.presence(node) is False}
-        return [*(node for node in order if node not in gone), *gone] if gone else order
+        if all(self._ctx.presence(node) for node in front):
+            return order
+        return sorted(order, key=lambda node: STANDING[self._ctx.presence(node)])
 
     # --- the reader's side ----------------------------------------------------------------------------------
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from tahoe.policy.order import permuted
 from tahoe.protocol import STORAGE, Address, NodeId
 
-__all__ = ["Server", "permuted"]
+__all__ = ["STANDING", "Server", "permuted"]
+
+STANDING: Final = {True: 0, None: 1, False: 2}
+"""Where servers stand in an order, by what the network tells of them: there, nobody knows, gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
-from tahoe.actors.servers import Server
+from tahoe.actors.servers import STANDING, Server
 from tahoe.actors.slotmemory import SlotMemory
 from tahoe.context import Context
 from tahoe.errors import RolledBack
@@ -15,10 +14,6 @@ from tahoe.protocol import DEFAULT_MESSAGE_BYTES, ROOM_FOR_FACTS
 
 FILE_SEGMENT: int = 32 * 1024
 """Default segment of mutable files. Smaller ones make small changes cheap, larger ones large reads."""
-
-
-STANDING: Final = {True: 0, None: 1, False: 2}
-"""Where servers stand in an order, by what the network tells of them."""
 
 
 def tearproof(needed: int, total: int) -> int:

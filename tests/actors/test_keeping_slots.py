@@ -157,6 +157,24 @@ def test_shares_of_homes_out_of_reach_are_copied_elsewhere_and_don_t_vote(rig):
         rig.do(rig.slots[1].overwrite(capability, b"new"), 1)
 
 
+def test_copies_elsewhere_that_a_writer_does_not_know_of_are_brought_up(rig):
+    capability = create(rig)
+    gone = homes(rig, capability, 0, 1)
+    for machine in gone:
+        machine.down = True
+    assert sorted(mend(rig, capability).outcome.made) == [0, 1]
+    for machine in gone:
+        machine.down = False
+    rig.do(rig.slots[0].overwrite(capability, content(4000, 1)))
+    rig.wait(60.0)
+    assert not check(rig, capability).health().is_healthy, "two copies are of the version before"
+    assert mend(rig, capability).successful
+    assert check(rig, capability).health().is_healthy
+    found = shares(rig, capability)
+    assert [len(found[number]) for number in (0, 1)] == [2, 2]
+    assert all(len(set(copies.values())) == 1 for copies in found.values())
+
+
 def test_copies_elsewhere_let_a_slot_outlive_its_homes(rig):
     capability = create(rig)
     everybody = homes(rig, capability, *range(10))

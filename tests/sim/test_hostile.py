@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tahoe.actors.directories import NewChild
+from tahoe.actors.slotterms import SlotTerms
 from tahoe.codec.capability import ImmutableRead
 from tahoe.errors import RolledBack, TahoeError
-from tahoe.protocol import CLIENT
+from tahoe.protocol import CLIENT, MEMBER, Encoding
 from tahoe.sim.blueprint import GridOptions
-from tahoe.sim.faults import Byzantine, Scheduled
+from tahoe.sim.faults import Byzantine, Rumour, Scheduled
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.lies import ALL_LIES
 from tahoe.sim.oracles import SlotWatch
@@ -150,3 +151,21 @@ def _carried(grid: SimGrid, root) -> list:
         [disk.slots.head(index, number).version.identity for number in disk.slots.numbers(index)]
         for disk in grid.fleet.disks.values()
     ]
+
+
+def test_a_flood_of_made_up_servers_keeps_nobody_from_those_that_are_there():
+    encoding = Encoding(2, 3, 4)
+    slots = SlotTerms(2, 4)
+    grid = SimGrid(3, servers=4, clients=1, options=GridOptions("message", encoding=encoding, slots=slots))
+    grid.apply(tuple(Scheduled(0.0, Rumour("server-0", "fake", number)) for number in range(10)))
+    grid.run(10.0)
+    assert len(grid.clients[0].actor(MEMBER).servers()) > 200
+    real = {node.name for node in grid.servers}
+    began = grid.world.now()
+    for number in range(5):
+        file = grid.run(grid.store(b"%d" % number * 1000))
+        assert set(file.homes.values()) <= real
+        assert grid.download(str(file.capability)) == b"%d" % number * 1000
+        slot = grid.run(client(grid).slots.create(b"contents"))
+        assert grid.run(client(grid).slots.read(slot)).data == b"contents"
+    assert grid.world.now() - began < 10.0, "nobody waits for servers that there are not"
