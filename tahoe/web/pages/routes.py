@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Mapping
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from tahoe.web import files
 from tahoe.web.app import PageRoute
@@ -28,9 +28,15 @@ from tahoe.web.pages.transfers import summary, timeline
 from tahoe.web.pages.welcome import welcome
 from tahoe.web.places import PRIVATE_ROOT
 from tahoe.web.services import Services
+from tahoe.web.table import PLACE_PATHS, TABLE
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Scope
+
+_API: Final = frozenset(
+    path.split("/")[1] for path in (*PLACE_PATHS, *(row.path for row in TABLE), "/openapi.json") if "/" in path
+)
+"""First parts of the API's paths."""
 
 
 def page_routes(services: Services) -> list[BaseRoute]:
@@ -60,7 +66,16 @@ def page_routes(services: Services) -> list[BaseRoute]:
         Route("/store", site.page(store_loose), methods=["POST"]),
         Route("/assets/{name}", render.asset, methods=["GET"]),
         *places,
+        _Nowhere("/{path:path}", site.page(_nothing), methods=["GET"]),
     ]
+
+
+class _Nowhere(PageRoute):
+    """Addresses that nothing has: people are told so on a page. What the API knows is left to it."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match what neither the pages before this one nor the API have."""
+        return (Match.NONE, {}) if scope["path"].split("/")[1] in _API else super().matches(scope)
 
 
 class NodePages:
@@ -156,6 +171,10 @@ async def _nicknames(visit: Visit) -> dict[str, str]:
         server.node: server.nickname or words.short(server.node)
         for server in visit.services.client.membership.servers()
     }
+
+
+async def _nothing(_visit: Visit) -> ASGIApp:
+    raise WebError(404, "there is no page at this address")
 
 
 async def _to_drive(visit: Visit) -> ASGIApp:
