@@ -8,10 +8,9 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from tahoe.actors.children import Entry
-from tahoe.web.pages import kinds
+from tahoe.web.pages import kinds, words
 
 COLUMNS: Final = {"name": "Name", "kind": "Kind", "size": "Size", "changed": "Changed"}
-_DIGITS: Final = re.compile(r"(\d+)")
 _IMMUTABLE_SIZE: Final = re.compile(r"URI:CHK:[^:]*:[^:]*:\d+:\d+:(\d+)")
 
 
@@ -62,12 +61,6 @@ def summary(drawn: Sequence[Row]) -> dict[str, Any]:
     return {"folders": folders, "files": len(drawn) - folders, "bytes": sum(row.size or 0 for row in drawn)}
 
 
-def natural(name: str) -> list[Any]:
-    """Return a key that sorts as people do: ``photo 9`` before ``photo 10``, whatever the case."""
-    pieces = _DIGITS.split(name.casefold())
-    return [int(piece) if index % 2 and len(piece) < 50 else piece for index, piece in enumerate(pieces)]
-
-
 def _row(entry: Entry) -> Row:
     text, name = entry.read_text, entry.name
     changed = changed_of(entry.metadata)
@@ -97,7 +90,7 @@ def changed_of(metadata: Mapping[str, Any]) -> float | None:
 
 
 def _by_name(row: Row) -> Any:
-    return natural(row.name), row.name
+    return words.natural(row.name), row.name
 
 
 def _by_kind(row: Row) -> Any:

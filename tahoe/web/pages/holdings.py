@@ -17,6 +17,9 @@ from tahoe.context import AskEach, Errand
 from tahoe.protocol import HaveShares, NodeId, SharesHeld
 
 ASK_SECONDS: Final = 5.0
+LAST_CHANCE: Final = 1.0
+"""Seconds for a server that is said to be gone, which may be wrong; somebody waits for the page."""
+
 LEGEND: Final = {"good": "sound", "stale": "an older version", "bad": "not of this file", "none": "no share"}
 
 
@@ -91,9 +94,12 @@ async def ask_holdings(client: Client, cap: Capability) -> tuple[dict[NodeId, li
     assert index is not None, "literals lie nowhere"
     question = HaveShares((index,), slots=True)
     errands = [Errand(server.node, server.address, question) for server in client.membership.servers()]
+    gone = [errand for errand in errands if client.ctx.presence(errand.key) is False]
     facts: dict[NodeId, list[Fact]] = {}
     silent: dict[NodeId, str] = {}
-    async with AskEach[NodeId, SharesHeld](client.ctx, errands, timeout=ASK_SECONDS) as outcomes:
+    async with AskEach[NodeId, SharesHeld](client.ctx, timeout=ASK_SECONDS) as outcomes:
+        for errand in errands:
+            outcomes.add(errand, timeout=LAST_CHANCE if errand in gone else None)
         async for node, outcome in outcomes:
             if isinstance(outcome, SharesHeld):
                 facts[node] = _facts(outcome)
@@ -124,7 +130,7 @@ def matrix(
     names, numbers = _names(servers), range(wanted.total)
     lines = [Line(names.get(node, node[:12]), _cells(each, wanted), "") for node, each in facts.items() if each]
     lines.sort(key=lambda line: [cell == "none" for cell in line.cells])
-    lines += [Line(names.get(node, node[:12]), [], reason) for node, reason in silent.items()]
+    lines += [Line(names.get(node, node[:12]), [], reason.removeprefix(f"{node} ")) for node, reason in silent.items()]
     return Matrix(
         numbers,
         lines,

@@ -12,7 +12,7 @@ from tahoe.web.pages.charts import Bar, Tick, linear, round_values
 
 WIDTH: Final = 900
 LEFT: Final = 170
-RIGHT: Final = 96
+RIGHT: Final = 140
 LANE: Final = 12
 GAP: Final = 10
 HEAD: Final = 26
@@ -93,7 +93,7 @@ def timeline(asks: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Tim
     means = {server: _mean([ask["seconds"] for ask in each]) for server, each in by_server.items()}
     usual = sorted(means.values())[len(means) // 2] if means else 0.0
     rows, top = [], float(HEAD)
-    for server in sorted(by_server, key=lambda each: names.get(each, each)):
+    for server in sorted(by_server, key=lambda each: words.natural(names.get(each, each))):
         drawn, height = _bars(by_server[server], across, top)
         total = sum(ask["bytes"] for ask in by_server[server])
         note = f"{words.size(total)}, {words.latency(means[server])}"

@@ -49,7 +49,9 @@ def welcome(status: Mapping[str, Any], health: Mapping[str, Any] | None = None) 
         status: the node's state, the dictionary of ``tahoe/web/status.py``.
         health: of what its caretaker looks after, that of ``tahoe/web/care.py``; None: it has no caretaker.
     """
-    servers = sorted(status["servers"], key=lambda server: (server["online"] is not True, server["nickname"].lower()))
+    servers = sorted(
+        status["servers"], key=lambda server: (server["online"] is not True, words.natural(server["nickname"]))
+    )
     state = _state_of(status, sum(server["online"] is True for server in servers), len(servers))
     told = alarms_of(health) if health is not None else []
     if state[0] != "bad" and any(alarm.level == "bad" for alarm in told):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 _SPANS: Final = (
@@ -18,6 +19,8 @@ _SPANS: Final = (
 _SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FEWEST_DECIMALS: Final = 1e-4
 """Smaller probabilities are written as powers of ten."""
+
+_DIGITS: Final = re.compile(r"(\d+)")
 
 
 def size(count: float) -> str:
@@ -119,3 +122,9 @@ def leading_zeros(chance: float) -> int:
 def short(identity: str) -> str:
     """Return enough of a node's identity to tell it from others."""
     return identity[:12]
+
+
+def natural(name: str) -> list[Any]:
+    """Return a key that sorts as people do: ``photo 9`` before ``photo 10``, whatever the case."""
+    pieces = _DIGITS.split(name.casefold())
+    return [int(piece) if index % 2 and len(piece) < 50 else piece for index, piece in enumerate(pieces)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.web.pages.conftest import picture, profile_of
+from tests.web.pages.samples import history
 
 PAGES = {
     "welcome": "/",
@@ -49,6 +52,27 @@ def gallery(site):
     site.ask("GET", "/vdrive/private/gallery/letter.md")
 
 
+@contextmanager
+def trouble_with_servers(site) -> Iterator[None]:
+    """For a while, nothing that servers were asked was answered."""
+    before = site.status["servers"]
+    site.status["servers"] = [told | {"history": history(failures=60.0, answers=0.0)} for told in before]
+    yield
+    site.status["servers"] = before
+
+
+OUTSIDE = """(texts) => texts.filter((each) => {
+    const box = each.getBBox();
+    return box.x < -1 || box.x + box.width > each.ownerSVGElement.viewBox.baseVal.width + 1;
+}).map((each) => each.textContent)"""
+"""Those words of a drawing that its frame cuts off."""
+
+SPILLED = """(cells) => cells.filter((each) => [...each.children].some(
+    (child) => child.getBoundingClientRect().right > each.getBoundingClientRect().right + 1
+)).map((each) => each.textContent)"""
+"""Those cells of a table that what is in them does not fit into."""
+
+
 @pytest.mark.parametrize("window", ["light", "dark", "phone"])
 def test_pages_are_accessible_and_fit(browser, site, window):
     with profile_of(browser, site, window) as profile:
@@ -70,6 +94,7 @@ def test_a_transfer_has_a_timeline(browser, site):
         page.get_by_role("link", name="report.bin").first.click()
         expect(page.get_by_role("img", name="Questions to each server")).to_be_visible()
         assert page.locator(".timeline rect").count() >= 2
+        assert page.locator(".timeline text").evaluate_all(OUTSIDE) == []
         picture(page, "transfer-light")
         assert Axe().run(page).response["violations"] == []
 
@@ -131,3 +156,29 @@ def test_a_page_that_nobody_sees_asks_for_nothing(profile, site):
     page.evaluate("() => { delete document.hidden; }")
     with page.expect_request("**/?live=*"):
         page.clock.run_for("00:10")
+
+
+@pytest.mark.parametrize("window", ["light", "phone"])
+def test_what_is_told_of_a_server_stays_in_its_cell(browser, site, window):
+    with profile_of(browser, site, window) as profile, trouble_with_servers(site):
+        page = profile.page("/")
+        expect(page.get_by_text("100 % of questions failed").first).to_be_visible()
+        assert page.locator(".cards td").evaluate_all(SPILLED) == []
+        picture(page, f"servers-in-trouble-{window}")
+
+
+def test_a_short_name_takes_one_line_on_a_phone(browser, site):
+    with profile_of(browser, site, "phone") as profile:
+        page = profile.page("/drive/private/gallery")
+        heights = {page.get_by_role("link", name=name, exact=True).bounding_box()["height"] for name in ("empty", "letter.md")}
+        assert len(heights) == 1, heights
+
+
+def test_an_address_that_nothing_has_is_answered_with_a_page(profile, site):
+    page = profile.page("/")
+    assert page.goto(site.url("/no/such/thing")).status == 404
+    expect(page.get_by_text("there is no page at this address")).to_be_visible()
+    page.get_by_role("link", name="To the first page").click()
+    assert page.url == site.url("/")
+    status, headers, _ = site.request("GET", "/no/such/thing")
+    assert (status, headers["content-type"]) == (404, "text/plain; charset=utf-8")

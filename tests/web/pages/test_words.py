@@ -97,3 +97,13 @@ def test_leading_zeros_are_those_behind_the_point(chance):
     zeros = words.leading_zeros(chance)
     assert 10.0 ** -(zeros + 1) <= chance * (1 + 1e-9)
     assert chance <= 10.0**-zeros * (1 + 1e-9)
+
+
+def test_people_sort_numbers_in_names_by_their_value():
+    names = ["photo 10", "Photo 9", "photo 9b", "album"]
+    assert sorted(names, key=words.natural) == ["album", "Photo 9", "photo 9b", "photo 10"]
+
+
+@given(st.lists(st.text(max_size=20)))
+def test_any_names_can_be_sorted(names):
+    assert len(sorted(names, key=words.natural)) == len(names)
