@@ -11,6 +11,7 @@ import msgspec
 
 from tahoe.actors.caretaker import Caretaker, CareTerms
 from tahoe.actors.client import Client, ClientTerms
+from tahoe.actors.drainer import Drainer
 from tahoe.actors.introducer import Introducer
 from tahoe.actors.membership import IntroducerContact, Membership
 from tahoe.actors.readingroom import Habits, ReadingRoom
@@ -22,7 +23,7 @@ from tahoe.actors.vdrive import VDrive
 from tahoe.context import Actor
 from tahoe.policy.lease import CollectionTerms
 from tahoe.policy.placement import SPREAD, PlacementPolicy
-from tahoe.protocol import CARETAKER, CLIENT, INTRODUCER, MEMBER, STORAGE, VDRIVE, Encoding
+from tahoe.protocol import CARETAKER, CLIENT, DRAINER, INTRODUCER, MEMBER, STORAGE, VDRIVE, Encoding
 from tahoe.session.identity import GridKey, Identity
 from tahoe.session.settings import GridAccess, Settings
 from tahoe.session.statement import ENCODING_STATEMENT, GridStatement, encode_encoding, sign_statement
@@ -75,6 +76,7 @@ class GridOptions:
         vdrives: how many.
         location: of each node, by nickname.
         care: how the caretakers of clients go about it; None: clients have none.
+        drained: servers that are about to leave see to it that nothing is on them alone.
         collect_every: seconds between two looks of a server at what nobody leases.
         lease_seconds: how long a lease lasts; what the disks are made with (``platter``) must say the same.
         traced: keep a trace and its hash.
@@ -100,6 +102,7 @@ class GridOptions:
     vdrives: int = 0
     location: Callable[[str], str] = nowhere
     care: CareTerms | None = None
+    drained: bool = False
     collect_every: float = 3600.0
     lease_seconds: int = DEFAULT_OPTIONS.lease_seconds
     traced: bool = False
@@ -135,8 +138,14 @@ class Blueprint:
         encoding = GridStatement(ENCODING_STATEMENT, 1, encode_encoding(options.encoding))
         self.statements = (sign_statement(self.key, encoding),)
 
-    def recipe(self, name: str, disks: dict[str, Disk]) -> Recipe:
-        """What makes the actors of a node, on the disk that it has at that time."""
+    def recipe(self, name: str, disks: dict[str, Disk], notice: Callable[[], float | None]) -> Recipe:
+        """What makes the actors of a node, on the disk that it has at that time.
+
+        Args:
+            name: of the node.
+            disks: of all servers.
+            notice: tells from when on a server that leaves copies what it has; None: it stays.
+        """
 
         def server(contexts: Contexts) -> list[Actor]:
             shares, slots = disks[name].mount()
@@ -144,8 +153,11 @@ class Blueprint:
             stewardship = Stewardship(
                 self.key.public_key, options.collection, options.lease_seconds, options.collect_every
             )
-            ctx = contexts(STORAGE)
-            return [self._member(contexts), StorageServer(ctx, shares, slots, self.options.upkeep, stewardship)]
+            member = self._member(contexts)
+            storage = StorageServer(contexts(STORAGE), shares, slots, options.upkeep, stewardship)
+            if not options.drained:
+                return [member, storage]
+            return [member, storage, Drainer(contexts(DRAINER), member, storage, options.limits, notice)]
 
         def client(contexts: Contexts) -> list[Actor]:
             member = self._member(contexts)

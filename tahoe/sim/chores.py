@@ -16,6 +16,9 @@ import msgspec
 
 from tahoe.sim.storm import STORM_SECONDS
 
+LATE: Final = 1.5 * STORM_SECONDS
+"""By then everybody has had a last look at the slots before the faults are over."""
+
 NAMES: Final = ("a", "b", "c", "d", "e")
 """All names that any directory of the tree ever has."""
 
@@ -149,6 +152,7 @@ def draw_chores(rng: Random, clients: int, segment: int) -> Chores:
         chores += [draw.file() for _ in range(rng.randint(2, 8))]
     if "slots" in kinds:
         chores += [draw.slot_chore() for _ in range(rng.randint(4, 16))]
+        chores += [draw.late_look(client) for client in range(clients)]
     if "tree" in kinds:
         chores += [draw.tree_chore() for _ in range(rng.randint(6, 24))]
     if "keeping" in kinds:
@@ -159,31 +163,57 @@ def draw_chores(rng: Random, clients: int, segment: int) -> Chores:
 TREE_KINDS: Final = (
     "link", "link", "link", "unlink", "unlink", "rename", "move", "move", "mkdir", "mkdir", "list", "walk",
 )  # fmt: skip
+TREE_TASTES: Final = (
+    TREE_KINDS, TREE_KINDS, ("link", "move", "move", "list"), ("link", "link", "rename", "list"), ("link", "unlink", "list"),
+)  # fmt: skip
+"""What a seed likes to do in its tree; who does few things fights over them."""
 SLOT_KINDS: Final = ("overwrite", "append", "append", "patch", "patch", "read")
+SLOT_TASTES: Final = (
+    SLOT_KINDS, SLOT_KINDS, ("overwrite", "read"), ("append", "append", "read"), ("patch", "patch", "patch", "read"),
+)  # fmt: skip
 
 
 class _Draw:
-    """Draws chores that are told apart by their numbers."""
+    """Draws chores that are told apart by their numbers.
+
+    Work comes in bursts, short ones of which make races, or all through the storm. Each seed has few names, directories
+    and sizes, so that clients meet.
+    """
 
     def __init__(self, rng: Random, clients: int, segment: int) -> None:
         self._rng = rng
         self._clients = clients
-        self._segment = segment
         self._count = 0
-        self._hurry = rng.choice((0.1, 1.0, STORM_SECONDS))  # seconds in which all begins; short ones make races
+        self._bursts = [0.0, *(rng.uniform(0.0, STORM_SECONDS) for _ in range(rng.choice((0, 2, 4))))]
+        self._hurry = rng.choice((0.02, 0.1, 1.0, None))
+        self._names = rng.sample(NAMES, rng.choice((2, 3, len(NAMES))))
+        self._directories = rng.choice(((0,), (0, 1), (0, 0, 1, 2, 3)))
+        self._tree_kinds = rng.choice(TREE_TASTES)
+        self._slot_kinds = rng.choice(SLOT_TASTES)
+        sizes = (0, 1, 55, 56, segment - 1, segment, segment + 1, rng.randint(57, 6 * segment))
+        self._sizes = rng.sample(sizes, 3)
 
     def _facts(self) -> tuple[int, float, int]:
         self._count += 1
-        return self._rng.randrange(self._clients), self._rng.uniform(0.0, self._hurry), self._count
+        return self._rng.randrange(self._clients), self._moment(), self._count
+
+    def _moment(self) -> float:
+        if self._hurry is None:
+            return self._rng.uniform(0.0, STORM_SECONDS)
+        return self._rng.choice(self._bursts) + self._rng.uniform(0.0, self._hurry)
+
+    def late_look(self, client: int) -> ReadSlots:
+        """Late in the storm, when much has gone wrong, everybody looks what there is."""
+        _, _, number = self._facts()
+        return ReadSlots(client, self._rng.uniform(STORM_SECONDS, LATE), number)
 
     def file(self) -> StoreFile:
-        rng, segment = self._rng, self._segment
-        size = rng.choice((0, 1, 55, 56, segment - 1, segment, segment + 1, rng.randint(57, 6 * segment)))
-        return StoreFile(*self._facts(), size, rng.randrange(3), rng.random() < 0.7)
+        rng = self._rng
+        return StoreFile(*self._facts(), rng.choice(self._sizes), rng.randrange(3), rng.random() < 0.7)
 
     def slot_chore(self) -> SlotChore:
         rng = self._rng
-        match rng.choice(SLOT_KINDS):
+        match rng.choice(self._slot_kinds):
             case "overwrite":
                 return Overwrite(*self._facts(), rng.choice((0, 1, 100, 1000, 3000)))
             case "append":
@@ -195,13 +225,13 @@ class _Draw:
     def keeping_chore(self) -> KeepingChore:
         rng = self._rng
         if rng.random() < 0.3:
-            return Backup(*self._facts(), rng.randint(1, 3), rng.choice(NAMES))
+            return Backup(*self._facts(), rng.randint(1, 3), rng.choice(self._names))
         return Keep(*self._facts(), rng.choice(get_args(KeepKind)), rng.randrange(12))
 
     def tree_chore(self) -> TreeChore:
         rng = self._rng
-        name, new = rng.choice(NAMES), rng.choice(NAMES)
-        directory, target = rng.choice((0, 0, 1, 2, 3)), rng.choice((0, 1, 2))
+        name, new = rng.choice(self._names), rng.choice(self._names)
+        directory, target = rng.choice(self._directories), rng.choice((0, 1, 2))
         only_new = rng.random() < 0.5
         made: dict[str, Callable[[], TreeChore]] = {
             "link": lambda: Link(*self._facts(), directory, name, only_new),
@@ -212,4 +242,4 @@ class _Draw:
             "list": lambda: List(*self._facts(), directory),
             "walk": lambda: WalkTree(*self._facts()),
         }
-        return made[rng.choice(TREE_KINDS)]()
+        return made[rng.choice(self._tree_kinds)]()

@@ -66,6 +66,9 @@ class Victim(Protocol):
     def rumour(self, node: str, kind: RumourKind, chance: int) -> None:
         """Let a node tell all others something about who is in the grid."""
 
+    def leave(self, node: str, seconds: float) -> None:
+        """Give a server notice: it is about to leave, and after a while copies what it has by itself."""
+
 
 class Fault(msgspec.Struct, frozen=True, tag_field="kind"):
     """Something that happens to a grid."""
@@ -244,6 +247,17 @@ class Rumour(Fault, frozen=True, tag="rumour"):
         grid.rumour(self.node, self.rumour, self.chance)
 
 
+class Leave(Fault, frozen=True, tag="leave"):
+    """A server is given notice: it is about to leave, and after so many seconds copies by itself what nobody has fetched."""
+
+    node: str
+    seconds: float
+
+    def strike(self, grid: Victim) -> None:
+        """Give it notice."""
+        grid.leave(self.node, self.seconds)
+
+
 AnyFault: TypeAlias = (
     Crash
     | Restart
@@ -259,6 +273,7 @@ AnyFault: TypeAlias = (
     | SlotRot
     | MisdirectedWrite
     | Rumour
+    | Leave
 )
 
 

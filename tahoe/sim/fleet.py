@@ -155,6 +155,15 @@ class Fleet:
             if other.name != teller.name:
                 teller.tell(Address(other.name, MEMBER), news)
 
+    def leave(self, node: str, seconds: float) -> None:
+        """Give a server notice: it is about to leave, and after a while copies what it has by itself."""
+        self.record("leave", node, seconds)
+        self.nodes[node].notice = self.nodes[node].wall_time() + seconds
+
+    def notice(self, node: str) -> float | None:
+        """From when on a server copies what it has, in seconds since the epoch; None: it is going to stay."""
+        return self.nodes[node].notice
+
     def note_announcements(self) -> None:
         """Keep what nodes say of themselves now, where nothing older was kept."""
         for name, node in self.nodes.items():

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Coroutine, Iterable
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import networkx as nx
@@ -80,7 +81,7 @@ class SimGrid:
         for name, profile in blueprint.profiles.items():
             if kind_of(name) == "server":
                 self.fleet.disks[name] = self.fleet.new_disk()
-            recipe = blueprint.recipe(name, self.fleet.disks)
+            recipe = blueprint.recipe(name, self.fleet.disks, partial(self.fleet.notice, name))
             self.fleet.nodes[name] = Node(self.world, self.network, profile, recipe, phantoms=phantoms)
         self.servers = [node for name, node in self.fleet.nodes.items() if kind_of(name) == "server"]
         self.clients = [node for name, node in self.fleet.nodes.items() if kind_of(name) == "client"]

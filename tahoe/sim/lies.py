@@ -22,9 +22,10 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from tahoe.actors.storage import StorageServer
 from tahoe.codec.slot import SEED_SIZE, SlotVersion, SlotWriter
 from tahoe.context import Actor
-from tahoe.errors import Refused, Unanswered
+from tahoe.errors import Refused, StorageFailed, Unanswered
 from tahoe.protocol import (
     Address,
     Allocate,
@@ -95,7 +96,7 @@ class Liar:
             address.node for address in others
         )  # or forgers would forge each other's forgeries
         self._first: dict[tuple[NodeId, bytes], WriteSlot | SlotRead] = {}
-        self._indexes: dict[type[Message], dict[bytes, None]] = {ReadSlot: {}, ReadShares: {}}
+        self._asked: dict[bytes, None] = {}
 
     async def receive(self, actor: Actor, sender: NodeId, message: Message) -> Answer | None:
         """Handle a message as a liar does."""
@@ -111,16 +112,30 @@ class Liar:
             denied = _claimed(message)
             if denied is not None:
                 return denied
-        return self._bent(sender, message, await actor.receive(sender, self._twisted(message)))
+        if self.kind == "other-share" and isinstance(message, (ReadSlot, ReadShares)):
+            return await self._another(actor, sender, message)
+        return self._bent(sender, message, await actor.receive(sender, message))
 
-    def _twisted(self, message: Message) -> Message:
-        """The question that is really answered."""
-        if self.kind != "other-share" or not isinstance(message, (ReadSlot, ReadShares)):
-            return message
-        known = self._indexes[type(message)]
+    async def _another(self, actor: Actor, sender: NodeId, message: ReadSlot | ReadShares) -> Answer | None:
+        """The answer about another file or slot; shares of a file are said to be of the one that was asked for."""
+        answer = await actor.receive(sender, message)
+        known = self._known(actor) if isinstance(message, ReadShares) else self._asked
+        self._asked[message.storage_index] = None
         others = [index for index in known if index != message.storage_index]
-        known[message.storage_index] = None
-        return msgspec.structs.replace(message, storage_index=self._rng.choice(others)) if others else message
+        if not others:
+            return answer
+        other = await actor.receive(sender, msgspec.structs.replace(message, storage_index=self._rng.choice(others)))
+        if isinstance(answer, SharesRead) and isinstance(other, SharesRead):
+            return SharesRead(answer.held, other.shares)
+        return other
+
+    def _known(self, actor: Actor) -> list[bytes]:
+        """All files of which the liar has shares, if its disk tells."""
+        assert isinstance(actor, StorageServer), "nobody else has shares"
+        try:
+            return list(actor.store.storage_indexes())
+        except StorageFailed:
+            return []
 
     def _bent(self, sender: NodeId, message: Message, answer: Answer | None) -> Answer | None:
         """The answer that is really given."""

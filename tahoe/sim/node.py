@@ -92,6 +92,8 @@ class Node:
     Attributes:
         state: the durable values of its actors.
         liar: bends what its actors say, if it is dishonest (``sim/lies.py``).
+        notice: from when on its server, which is about to leave, copies what it has by itself, in seconds since the epoch;
+            None: it is going to stay.
         incarnation: its present run, or None while it is down.
     """
 
@@ -104,6 +106,7 @@ class Node:
         self.name = profile.identity.node
         self.state: dict[str, bytes] = {}
         self.liar: Liar | None = None
+        self.notice: float | None = None
         self.incarnation: Incarnation | None = None
         self.boots = 0
         self.epoch = 0
@@ -349,6 +352,7 @@ class Incarnation:
             software=f"tahoe-grid {tahoe.__version__}",
             epoch=self.node.epoch,
             sequence=0,
+            leaving=self.node.notice is not None,
         )
 
 

@@ -14,13 +14,16 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tahoe.actors.client import Client
+from tahoe.actors.introducer import Introducer
+from tahoe.actors.ledger import Ledger
 from tahoe.actors.membership import Membership
+from tahoe.actors.storage import StorageServer
 from tahoe.codec.capability import ImmutableRead
 from tahoe.codec.hashing import Tag, tagged_hash
 from tahoe.codec.slot import SlotProof, slot_storage_index
+from tahoe.context import Actor
 from tahoe.errors import CorruptShare, Refused, StorageFailed
-from tahoe.protocol import CLIENT, MEMBER, Announcement, NodeId
+from tahoe.protocol import CARETAKER, DRAINER, MEMBER, Announcement, NodeId
 from tahoe.session.envelope import HEADER_BYTES
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.history import Undecided
@@ -34,12 +37,14 @@ from tahoe.storage.slots import SlotStore
 
 MOST_STORIES = 4
 """What runs for ever in a node: staying joined to the introducer, sweeping, scrubbing, and a scrub under way."""
+WATCHERS = (CARETAKER, DRAINER)
+"""Roles of which each has one more story that never ends."""
 
 MOST_FOR_PEER = Weight(objects=150, content=2000)
 """What an endpoint may remember of each other node when all is quiet; itself counts as one."""
 
-MOST_IN_CLIENT = Weight(objects=60_000, content=4_000_000)
-"""What a client may keep of the little that it has seen in a run: caches, not leftovers."""
+MOST_IN_ACTOR = Weight(objects=60_000, content=4_000_000)
+"""What an actor may keep of the little that it has seen in a run: caches, not leftovers."""
 
 
 class WireWatch:
@@ -66,6 +71,37 @@ class WireWatch:
             if self._seen.setdefault(key, digest) != digest:
                 raise Violation(f"two texts were sealed under one counter by {way.sender.name}")
         self._send(way, channel, packet, size)
+
+
+class RosterWatch:
+    """Looks at what nodes believe of one another: nobody who has heard something newer goes back to what was said before.
+
+    Args:
+        grid: whose nodes.
+    """
+
+    def __init__(self, grid: SimGrid) -> None:
+        self._grid = grid
+        self._ages: dict[tuple[str, int, NodeId], tuple[int, int]] = {}
+
+    def look(self) -> None:
+        """Look at every ledger.
+
+        Raises:
+            Violation: one has gone back.
+        """
+        for name, node in self._grid.fleet.nodes.items():
+            actors = {} if node.incarnation is None else node.incarnation.actors
+            for actor in actors.values():
+                if isinstance(actor, (Membership, Introducer)):
+                    self._look_at(name, node.boots, actor.ledger)
+
+    def _look_at(self, name: str, boots: int, ledger: Ledger) -> None:
+        for other, entry in ledger.nodes.items():
+            age = entry.announcement.age
+            if age < self._ages.get((name, boots, other), age):
+                raise Violation(f"{name} believes what {entry.announcement.nickname} said before")
+            self._ages[name, boots, other] = age
 
 
 class SlotWatch:
@@ -228,17 +264,25 @@ def check_quiet(grid: SimGrid) -> None:
         _check_node(node, max(len(grid.fleet.nodes), known))
 
 
+def is_quiet(node: Node) -> bool:
+    """Whether nothing is under way in a node but what runs for ever."""
+    actors = node.running.actors
+    return len(node.running.life.stories) <= MOST_STORIES + sum(role in actors for role in WATCHERS)
+
+
 def _check_node(node: Node, nodes: int) -> None:
     running = node.running
-    stories = len(running.life.stories)
-    if stories > MOST_STORIES:
-        raise Violation(f"{node.profile.nickname} still has {stories} stories under way")
+    if not is_quiet(node):
+        raise Violation(f"{node.profile.nickname} still has {len(running.life.stories)} stories under way")
     weight = weigh(running.endpoint, running)
     if weight.objects > nodes * MOST_FOR_PEER.objects or weight.content > nodes * MOST_FOR_PEER.content:
         raise Violation(f"the endpoint of {node.profile.nickname} still holds {weight}")
-    client = running.actors.get(CLIENT)
-    if isinstance(client, Client):
-        for part in (client.slots, client.directories):
-            held = weigh(part, running, running.world, client.ctx)
-            if held.objects > MOST_IN_CLIENT.objects or held.content > MOST_IN_CLIENT.content:
-                raise Violation(f"{node.profile.nickname} still holds {held}")
+    for role, actor in running.actors.items():
+        held = weigh(actor, running, running.world, *(other.ctx for other in running.actors.values()), *_disk_of(actor))
+        if held.objects > MOST_IN_ACTOR.objects or held.content > MOST_IN_ACTOR.content:
+            raise Violation(f"the {role} of {node.profile.nickname} still holds {held}")
+
+
+def _disk_of(actor: Actor) -> tuple[object, ...]:
+    """What a server keeps on its disk is not in its memory."""
+    return (actor.store, actor.slots) if isinstance(actor, StorageServer) else ()

@@ -15,7 +15,16 @@ import msgspec
 
 from tahoe.protocol import Encoding
 from tahoe.sim.chores import Chores, draw_chores
-from tahoe.sim.faults import Byzantine, DiskFault, MisdirectedWrite, Restart, Schedule, SlotRot
+from tahoe.sim.faults import (
+    Byzantine,
+    DiskFault,
+    Leave,
+    MisdirectedWrite,
+    Restart,
+    Schedule,
+    Scheduled,
+    SlotRot,
+)
 from tahoe.sim.laws import Law, LogNormal, Uniform
 from tahoe.sim.lies import DENIALS
 from tahoe.sim.sites import ALL_SITES, SEGMENT_OF_SMALL_PACKETS, TINY_SEGMENT, Site
@@ -35,11 +44,13 @@ class Size(NamedTuple):
     segments: tuple[int, ...]
 
 
-SMALL = Size(3, 6, 6, (1, 2, 2, 3), (64, 512, 1024, 4096))
+SMALL = Size(3, 6, 6, (1, 2, 2, 3, 4), (64, 512, 1024, 4096))
 ROOMY = Size(4, 10, 12, (1, 2, 2, 3, 5), (512, 1024, 4096, 20_000))
 CHANCE_OF_A_SITE = 0.1
 CHANCE_OF_MENDING = 0.4
 CHANCE_OF_SHORT_LEASES = 0.05
+CHANCE_OF_CARE = 0.1
+CHANCE_OF_LEAVING = 0.5
 CHANCE_OF_ROOM = 0.05
 """Most bugs show in small worlds, of which there can be many; some need more servers than shares."""
 
@@ -62,6 +73,7 @@ class Plan:
         bent: sites of our own code that are bent.
         is_mended: after the storm all is repaired, and has to be whole.
         are_leases_short: leases last for minutes, and what nobody renews is collected.
+        is_cared_for: clients have caretakers, who look after what they have stored.
         ties: events of the same moment happen in an order drawn from the seed, instead of that in which they came up.
         jobs: what the clients do.
         faults: what goes wrong.
@@ -80,6 +92,7 @@ class Plan:
     bent: tuple[Site, ...]
     is_mended: bool
     are_leases_short: bool
+    is_cared_for: bool
     ties: bool
     jobs: Chores
     faults: Schedule
@@ -91,6 +104,16 @@ class Plan:
             _denies(entry.fault) or (isinstance(entry.fault, Restart) and entry.fault.empty_disk)
             for entry in self.faults
         )
+
+    @property
+    def is_lied_to(self) -> bool:
+        """Whether there are liars, of whom a caretaker believes nothing for a long time."""
+        return any(isinstance(entry.fault, Byzantine) for entry in self.faults)
+
+    @property
+    def leavers(self) -> tuple[str, ...]:
+        """Servers that are given notice."""
+        return tuple(dict.fromkeys(entry.fault.node for entry in self.faults if isinstance(entry.fault, Leave)))
 
     @property
     def spoiled(self) -> tuple[str, ...]:
@@ -148,6 +171,7 @@ def draw(seed: int) -> Plan:
     if "small-packets" in bent:
         segment = min(segment, SEGMENT_OF_SMALL_PACKETS)
     bandwidth = 0.0 if "early-time-outs" in bent else rng.choice((0.0, 0.0, 1e6, 50e3, 10e3))
+    are_leases_short = rng.random() < CHANCE_OF_SHORT_LEASES
     others = (*(f"client-{number}" for number in range(clients)), "introducer-0", "vdrive-0")
     return Plan(
         seed=seed,
@@ -162,10 +186,24 @@ def draw(seed: int) -> Plan:
         bandwidth=bandwidth,
         bent=bent,
         is_mended=rng.random() < CHANCE_OF_MENDING,
-        are_leases_short=rng.random() < CHANCE_OF_SHORT_LEASES,
+        are_leases_short=are_leases_short,
+        is_cared_for=not are_leases_short and rng.random() < CHANCE_OF_CARE,
         ties=rng.random() < 0.5,
         jobs=draw_chores(rng, clients, segment),
-        faults=draw_storm(rng, servers, others),
+        faults=_in_order((*draw_storm(rng, servers, others), *_draw_leaver(rng, servers, encoding))),
+    )
+
+
+def _in_order(faults: Schedule) -> Schedule:
+    return tuple(sorted(faults, key=lambda entry: entry.at))
+
+
+def _draw_leaver(rng: Random, servers: int, encoding: Encoding) -> Schedule:
+    """A server that is given notice, if the others suffice."""
+    if servers <= encoding.happy or rng.random() >= CHANCE_OF_LEAVING:
+        return ()
+    return (
+        Scheduled(rng.uniform(0.0, STORM_SECONDS), Leave(f"server-{rng.randrange(servers)}", rng.choice((0.0, 100.0)))),
     )
 
 
@@ -175,5 +213,5 @@ def _draw_servers(rng: Random, size: Size, bent: tuple[Site, ...]) -> tuple[Enco
     if "exactly-k-servers" in bent:
         return Encoding(needed, needed, needed), needed
     total = rng.randint(needed, size.total)
-    happy = rng.randint(needed, total)
-    return Encoding(needed, happy, total), rng.randint(happy, size.servers)
+    happy = rng.choice((total, rng.randint(needed, total)))
+    return Encoding(needed, happy, total), rng.choice((happy, rng.randint(happy, size.servers)))

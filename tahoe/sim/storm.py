@@ -6,7 +6,7 @@ drown others: nobody gets far enough with a file to meet a power cut while the b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from random import Random
 from typing import Final, TypeAlias
 
@@ -44,6 +44,10 @@ CHANCE_OF_A_KIND = 0.25
 CHANCE_OF_QUIET = 0.05
 CHANCE_OF_GENTLENESS = 0.6
 """That servers keep what they promised, whatever else goes wrong."""
+CHANCE_OF_A_CONSPIRACY = 0.3
+"""That all servers tell the lie that one of them tells, so that nobody shows it up."""
+CONSPIRACIES: Final = frozenset({"wrong-block", "junk-blocks", "wrong-chain", "other-share"})
+"""Lies that a reader is to see through by himself."""
 
 
 class Victims:
@@ -140,6 +144,33 @@ def _parted(draw: Victims, begin: float, end: float, *, one_way: bool) -> list[S
     return _spell(begin, Partition(label, group, others, one_way), end, Heal(label))
 
 
+def _behind(draw: Victims) -> list[Scheduled]:
+    """Some servers miss what is written, and then a few clients hear of nobody but them."""
+    rng = draw.rng
+    begin = rng.uniform(0.0, 8.0)
+    turn, end = begin + rng.choice((3.0, 24.0)), CALM_AT - rng.uniform(5.0, 20.0)  # a write is given 20 s
+    servers, clients = draw.server_names, [name for name in draw.names if name.startswith("client")]
+    few = rng.sample(servers, rng.choice((1, rng.randint(1, (len(servers) + 1) // 2))))
+    readers = rng.sample(clients, rng.randint(1, len(clients)))
+    others, rest = _without(draw.names, few), _without(draw.names, [*few, *readers])
+    early, late = f"behind at {begin:.3f}", f"alone at {begin:.3f}"
+    return [
+        *_spell(begin, Partition(early, tuple(few), others), turn, Heal(early)),
+        *_spell(turn, Partition(late, (*few, *readers), rest), end, Heal(late)),
+    ]
+
+
+def _without(names: Iterable[str], left_out: Collection[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in left_out)
+
+
+def _slow_servers(draw: Victims) -> list[Scheduled]:
+    """Half-done changes stand for a while in sight of everybody."""
+    rng = draw.rng
+    slow = tuple(rng.sample(draw.server_names, rng.randint(1, len(draw.server_names))))
+    return _spell(0.0, Weather(slow, delay=rng.choice((0.05, 0.3, 1.0))), STORM_SECONDS, Weather(slow))
+
+
 def _swizzle(draw: Victims) -> list[Scheduled]:
     """Nodes are cut off one by one, and let in again in another order: FoundationDB's swizzle-clogging."""
     begin, end = draw.span()
@@ -212,7 +243,9 @@ def _broker(draw: Victims) -> list[Scheduled]:
 def _liar(kind: LieKind) -> Maker:
     def draw_one(draw: Victims) -> list[Scheduled]:
         begin, end = draw.span()
-        return [Scheduled(begin, Byzantine(draw.server(), kind, max(end - begin, 1.0)))]
+        is_plot = kind in CONSPIRACIES and draw.rng.random() < CHANCE_OF_A_CONSPIRACY
+        liars = draw.server_names if is_plot else [draw.server()]
+        return [Scheduled(begin, Byzantine(liar, kind, max(end - begin, 1.0))) for liar in liars]
 
     return draw_one
 
@@ -224,6 +257,17 @@ def _rumour(kind: RumourKind) -> Maker:
     return draw_one
 
 
+def _stale_rumour(draw: Victims) -> list[Scheduled]:
+    """What a node said in another life is told after it began a new one."""
+    begin = draw.begin()
+    born, told = begin + 0.1, begin + draw.rng.choice((1.0, 5.0, 20.0))
+    node = draw.node()
+    return [
+        *_spell(begin, Crash(node), born, Restart(node)),
+        Scheduled(told, Rumour(draw.node(), "stale", draw.rng.randrange(10**6))),
+    ]
+
+
 KINDS: Final[Mapping[str, Maker]] = {
     "crash": _crash,
     "power cut": _power_cut,
@@ -233,6 +277,8 @@ KINDS: Final[Mapping[str, Maker]] = {
     "lid closed": _lid_closed,
     "partition": _split,
     "one-way partition": _one_way,
+    "left behind": _behind,
+    "slow servers": _slow_servers,
     "swizzle-clogging": _swizzle,
     "weather": _weather,
     "clock": _clock,
@@ -242,7 +288,8 @@ KINDS: Final[Mapping[str, Maker]] = {
     "sick disk": _sick_disk,
     "sick file system": _sick_file_system,
     "broker restart": _broker,
-    **{f"rumour: {kind}": _rumour(kind) for kind in ALL_RUMOURS},
+    **{f"rumour: {kind}": _rumour(kind) for kind in ALL_RUMOURS if kind != "stale"},
+    "rumour: stale": _stale_rumour,
     **{f"lie: {kind}": _liar(kind) for kind in ALL_LIES},
 }
 """All kinds of faults, by name."""

@@ -8,9 +8,12 @@ The oracles know nothing of how things are done, only what may never happen:
   there, refused ones are not, those of which nobody knows are either.
 * A file whose upload was acknowledged comes back once the faults are over, if k of its shares are sound and
   reachable; and each acknowledged share is still there, unless its very disk was spoiled.
+* Nobody is told that what honest people wrote is nonsense, nor shown an older version of a slot than one he has written.
+* Nobody goes back to what a node said of itself before.
 * No server has a version of a slot that its owner did not sign, or an older one than it had.
 * No two packets are sealed under one counter of one session.
-* Once the faults are over, everything works again, within a time.
+* Once the faults are over, everything works again, within a time; what is cared for gets whole unasked; and a server that says
+  it may go is missed by nobody.
 * Nothing grows: when all is quiet, no story, no open ask, no kept answer is left over.
 
 Where servers lose or deny what they promised to keep (``Plan.is_harsh``), nobody can hold the grid to its promises
@@ -36,7 +39,7 @@ from tahoe.actors.terms import Limits
 from tahoe.codec.capability import ImmutableRead, ImmutableVerify
 from tahoe.errors import TahoeError
 from tahoe.policy.lease import CollectionTerms
-from tahoe.sim import keepwork
+from tahoe.sim import carework, keepwork
 from tahoe.sim.blueprint import GridOptions
 from tahoe.sim.chores import AnyChore, Chores
 from tahoe.sim.disks import MemoryPlatter, VolatilePlatter
@@ -44,6 +47,7 @@ from tahoe.sim.faults import Schedule, Scheduled
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.node import Node
 from tahoe.sim.oracles import (
+    RosterWatch,
     SlotWatch,
     WireWatch,
     check_history,
@@ -51,6 +55,7 @@ from tahoe.sim.oracles import (
     check_made,
     check_quiet,
     check_rosters,
+    is_quiet,
     sound_shares,
 )
 from tahoe.sim.plan import CALM_AT, Case, Plan, draw
@@ -73,6 +78,8 @@ WORKING_SECONDS = 240.0
 """After that, whatever anybody wants has to be done within this time."""
 QUIET_SECONDS = 300.0
 """After the last work, until nothing of it may be left."""
+QUIET_LOOKS = 60
+"""So often it is looked whether anybody is still at work, a second apart: caretakers are, every few seconds."""
 WATCH_SECONDS = 5.0
 """How often the disks are looked at during the storm."""
 
@@ -94,9 +101,11 @@ MOST_DRAWN = 400
 
 SOMETIMES = (
     "backup done",
+    "care mended",
     "ChildExists",
     "collected",
     "Conflict",
+    "drained",
     "Indefinite",
     "NoSuchChild",
     "NotEnoughServers",
@@ -224,6 +233,7 @@ class Trial:
     grid: SimGrid = field(init=False)
     workshop: Workshop = field(init=False)
     watch: SlotWatch = field(init=False)
+    rosters: RosterWatch = field(init=False)
 
     def __post_init__(self) -> None:
         if self.schedule is not None or self.jobs is not None:
@@ -248,12 +258,13 @@ class Trial:
         if self.grid.world.trace is not None:
             self.grid.world.trace.show = self.show
         WireWatch(self.grid.network)
-        self.watch = SlotWatch(self.grid)
+        self.watch, self.rosters = SlotWatch(self.grid), RosterWatch(self.grid)
         self.workshop = Workshop(self.grid, max(8, plan.segment // 3 // 8 * 8), plan.encoding.happy)
         self.workshop.set_up()
         self._storm()
         self._calm()
         self._settle()
+        self.rosters.look()
         check_rosters(self.grid)
         self._work_again()
         self._judge()
@@ -261,14 +272,20 @@ class Trial:
             self._renew(self.workshop.files)
         if plan.is_mended:
             self._mend()
+        if plan.is_cared_for and not (plan.spoiled or plan.is_lied_to):
+            carework.check_cared_for(self.workshop)
+        if not plan.spoiled:
+            self._let_leave()
         if plan.are_leases_short:
             self._outlast_leases()
         self.grid.run(QUIET_SECONDS)
         self.watch.look(may_lose=plan.is_harsh, again=True)
+        self._await_quiet()
         check_quiet(self.grid)
         self._count()
 
     def _count(self) -> None:
+        carework.count_care(self.workshop)
         met = dict(self.workshop.told) | dict(self.grid.network.counters)
         self.verdict.sometimes = Counter(dict.fromkeys((name for name, count in met.items() if count), 1))
         self.verdict.sometimes["harsh"] = int(self.plan.is_harsh)
@@ -281,12 +298,14 @@ class Trial:
     def _storm(self) -> None:
         """Times of plans are counted from here."""
         plan, begin = self.plan, self.grid.world.now()
+        self.grid.fleet.note_announcements()
         self.grid.apply(tuple(Scheduled(begin + entry.at, entry.fault) for entry in plan.faults))
         for job in plan.jobs:
             self.grid.world.at(begin + job.at, self._begin, job)
         while self.grid.world.now() < begin + CALM_AT:
             self.grid.run(WATCH_SECONDS)
             self.watch.look(may_lose=plan.is_harsh)
+            self.rosters.look()
 
     def _begin(self, job: AnyChore) -> None:
         node = self.grid.clients[job.client]
@@ -396,10 +415,29 @@ class Trial:
         targets = keepwork.targets_of((*files, *self.workshop.slots, *self.workshop.directories))
         self.grid.run(self.grid.clients[0].observe(keepwork.renew(self.workshop, 0, targets)))
 
+    def _let_leave(self) -> None:
+        """Whoever was given notice gets empty, and then nobody needs him.
+
+        Raises:
+            Violation: he does not, or something is lost with him.
+        """
+        for name in self.plan.leavers:
+            carework.drain(self.workshop, name)
+            self.grid.crash(name)
+            self._check_all_come_back(self.workshop.files)
+            self._do_in_time(self.grid.clients[0], self.workshop.look_at_everything(0))
+            self.grid.restart(name)
+
+    def _await_quiet(self) -> None:
+        """Wait for a moment in which no caretaker is at work."""
+        for _ in range(QUIET_LOOKS):
+            if all(map(is_quiet, self.grid.fleet.nodes.values())):
+                return
+            self.grid.run(1.0)
+
     async def _new_work(self, client: int) -> None:
         content = Random(f"recovery {client}").randbytes(2 * self.plan.segment)
-        result = await self.grid.store(content, client, None)
-        self.workshop.files.append(Acknowledged(content, str(result.capability), result))
+        await self.workshop.store(content, client, None)
         directories = self.workshop.client(client).directories
         made = await directories.create()
         await directories.set_children(made, {"a": NewChild(token_of(1))})
@@ -457,6 +495,8 @@ def _options(plan: Plan, *, traced: bool) -> GridOptions:
         slots=SlotTerms(tearproof(needed, total), total, segment_size=plan.segment),
         platter=lambda: disk(StoreOptions(lease_seconds=seconds)),
         lease_seconds=seconds,
+        care=carework.CARE if plan.is_cared_for else None,
+        drained=bool(plan.leavers),
         collection=CollectionTerms(grace=0.0, window=0.0, headroom=0.0) if plan.are_leases_short else CollectionTerms(),
         collect_every=COLLECT_SECONDS if plan.are_leases_short else 3600.0,
         vdrives=1,

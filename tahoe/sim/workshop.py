@@ -21,10 +21,12 @@ from tahoe.actors.slots import Draft, Revision, SlotContents
 from tahoe.actors.tree import Walk
 from tahoe.actors.upload import UploadResult
 from tahoe.codec.capability import Capability, Directory, ImmutableRead, SlotWrite
-from tahoe.errors import ChildExists, Indefinite, NoSuchChild, NotEnoughShares, TahoeError
-from tahoe.protocol import CLIENT
+from tahoe.codec.directory import CorruptDirectory
+from tahoe.codec.slot import VersionId
+from tahoe.errors import ChildExists, CorruptFile, Indefinite, NoSuchChild, NotEnoughShares, TahoeError
+from tahoe.protocol import CLIENT, NodeId
 from tahoe.session.identity import GridKey
-from tahoe.sim import keepwork
+from tahoe.sim import carework, keepwork
 from tahoe.sim.chores import (
     NAMES,
     REGIONS,
@@ -98,6 +100,8 @@ class Workshop:
         directories: of the tree, in the order in which they came to be.
         overwritten: bytes that overwriting chores wrote after their numbers.
         made: shares that repairs have made.
+        cared_for: what caretakers were told to look after.
+        written: the newest version that each client has written of each slot in an incarnation of his.
         told: how often clients were told what, and other rare states: ``sometimes``.
     """
 
@@ -111,6 +115,8 @@ class Workshop:
     overwritten: dict[int, int] = field(default_factory=dict)
     linked: dict[str, int] = field(default_factory=dict)
     made: list[keepwork.Made] = field(default_factory=list)
+    cared_for: list[Capability] = field(default_factory=list)
+    written: dict[tuple[NodeId, int, int], VersionId] = field(default_factory=dict)
     told: Counter[str] = field(default_factory=Counter)
 
     def client(self, number: int) -> Client:
@@ -128,13 +134,15 @@ class Workshop:
         for region in range(REGIONS):
             self.history.saw(self._now, self._now, Put(("region", region), 0))
         self._set_up_tree(first)
+        for number, slot in enumerate(self.slots):
+            self.grid.run(carework.entrust(self, 0, f"slot {number}", slot))
 
     def _set_up_tree(self, first: Client) -> None:
-        """Make the root, and publish it as the grid's."""
+        """Make the root, publish it as the grid's, and make a directory beside it, to move things to."""
         root = self.grid.run(first.directories.create())
         key = GridKey.from_seed(self.grid.world.random("grid").randbytes(32))
         self.grid.run(first.roots.publish(publish_root(key, GLOBAL_ROOT, 1, root)))
-        self.directories = [root]
+        self.directories = [root, self.grid.run(first.directories.create())]
 
     @property
     def _now(self) -> float:
@@ -147,6 +155,8 @@ class Workshop:
         handler: Callable[[Workshop, Any], Awaitable[None]] = HANDLERS[type(chore)]
         try:
             await handler(self, chore)
+        except (CorruptFile, CorruptDirectory) as error:
+            raise Violation(f"a client was told that honest people wrote nonsense: {error}") from error
         except TahoeError as error:
             self.told[type(error).__name__] += 1
         else:
@@ -197,11 +207,13 @@ class Workshop:
         """
         result = await self.grid.store(content, client, convergence)
         homes, happy = len(set(result.homes.values())), self.happy
-        if result.homes and homes < happy:
+        if isinstance(result.capability, ImmutableRead) and homes < happy:
             raise Violation(f"a file was stored on {homes} servers, where {happy} are asked for")
         self.told["file stored"] += 1
-        self.files.append(Acknowledged(content, str(result.capability), result))
-        return self.files[-1]
+        file = Acknowledged(content, str(result.capability), result)
+        self.files.append(file)
+        await carework.entrust(self, client, f"file {len(self.files)}", result.capability)
+        return file
 
     def targets(self) -> list[Target]:
         """All that there is to be looked after: files, then slots, then directories."""
@@ -226,7 +238,7 @@ class Workshop:
         """Replace the contents of the first slot."""
         self.overwritten[chore.number] = chore.size
         work = self.client(chore.client).slots.overwrite(self.slots[0], slot_text(chore.number, chore.size))
-        await self.acknowledged(work, Put(("slot",), chore.number))
+        await self._wrote(chore.client, 0, work, Put(("slot",), chore.number))
 
     async def append(self, chore: Append) -> None:
         """Add a line to the second slot, as one may who merges what rivals wrote."""
@@ -245,13 +257,27 @@ class Workshop:
             return None if merged == lines else Revision.whole(b"".join(merged))
 
         work = self.client(chore.client).slots.modify(self.slots[1], revise)
-        await self.acknowledged(work, Put(("line", chore.number), True, only_new=True))  # a value
+        await self._wrote(chore.client, 1, work, Put(("line", chore.number), True, only_new=True))  # a value
 
     async def patch(self, chore: Patch) -> None:
         """Write a region of the third slot."""
         text = chore.number.to_bytes(LINE_BYTES) * (self.region_bytes // LINE_BYTES)
         work = self.client(chore.client).slots.update(self.slots[2], chore.region * self.region_bytes, text)
-        await self.acknowledged(work, Put(("region", chore.region), chore.number))
+        await self._wrote(chore.client, 2, work, Put(("region", chore.region), chore.number))
+
+    async def _wrote(self, client: int, slot: int, work: Awaitable[VersionId], step: Step) -> None:
+        """Write a slot, and keep which version it was."""
+        key = self._key(client, slot)
+
+        async def noted() -> None:
+            version = await work
+            self.written[key] = max(version, self.written.get(key, version))
+
+        await self.acknowledged(noted(), step)
+
+    def _key(self, client: int, slot: int) -> tuple[NodeId, int, int]:
+        node = self.grid.clients[client]
+        return node.name, node.boots, slot
 
     async def read_slots(self, chore: ReadSlots) -> None:
         """Read all slots."""
@@ -259,7 +285,10 @@ class Workshop:
             await look(chore.client)
 
     async def _read(self, client: int, slot: int) -> SlotContents:
+        newest = self.written.get(self._key(client, slot))
         contents = await self.client(client).slots.read(self.slots[slot])
+        if newest is not None and contents.version < newest:
+            raise Violation(f"client {client} was shown an older version of a slot than he had written")
         if contents.may_be_stale:
             self.told["stale read"] += 1
         return contents

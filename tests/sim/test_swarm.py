@@ -11,16 +11,20 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
+from tahoe.actors.caretaker import Caretaker
 from tahoe.actors.directories import Directories
+from tahoe.actors.drainer import Drained, Drainer
 from tahoe.actors.keeper import Keeper
 from tahoe.actors.repairing import NOTHING_DONE, Mended
-from tahoe.codec.slot import SlotProof, SlotWriter
-from tahoe.errors import NoSpace, NotEnoughShares
+from tahoe.actors.slots import Slots
+from tahoe.codec.slot import SlotProof, SlotWriter, VersionId
+from tahoe.errors import CorruptFile, NoSpace, NotEnoughShares
 from tahoe.policy.lease import Collection
+from tahoe.protocol import Announcement, Encoding
 from tahoe.sim import swarm
 from tahoe.sim.__main__ import main
 from tahoe.sim.chores import Append, Keep, Link, List, Move, Overwrite, ReadSlots, StoreFile, Unlink
-from tahoe.sim.faults import Crash, Rumour, Scheduled, Weather
+from tahoe.sim.faults import Crash, Leave, Restart, Rumour, Scheduled, Weather
 from tahoe.sim.grid import SimGrid
 from tahoe.sim.lies import ALL_LIES
 from tahoe.sim.plan import CALM_AT, Case, draw, load_case, save_case
@@ -31,10 +35,13 @@ from tahoe.sim.storm import KINDS
 from tahoe.sim.swarm import Trial, Violation, attempt
 from tahoe.sim.workshop import Workshop
 
+SEED = 3
+ROOMY = replace(draw(SEED), encoding=Encoding(2, 3, 4), servers=5, is_mended=False)
+STALE = Rumour("server-1", "stale", 1)
+LEAVE = Scheduled(29.0, Leave("server-1", 0.0))
 FILES = (StoreFile(0, 0.1, 1, 3000, 1, convergent=True),)
 EDITS = (Link(0, 0.1, 1, 0, "a", only_new=True), List(0, 9.0, 2, 0))
 WRITES = (Overwrite(0, 0.1, 1, 100), Append(0, 0.2, 2), ReadSlots(0, 9.0, 3))
-SEED = 3
 
 
 def trial(jobs, faults=()) -> Trial:
@@ -69,12 +76,12 @@ def test_every_kind_of_fault_and_of_lie_and_of_work_is_drawn_by_some_seed():
     lies = {entry.fault.lie for plan in plans for entry in plan.faults if hasattr(entry.fault, "lie")}
     work = {type(job).__name__ for plan in plans for job in plan.jobs}
     rumours = {entry.fault.rumour for plan in plans for entry in plan.faults if isinstance(entry.fault, Rumour)}
-    assert len(faults) == 14
+    assert len(faults) == 15
     assert lies == set(ALL_LIES)
     assert rumours == set(ALL_RUMOURS)
     assert {site for plan in plans for site in plan.bent} == set(ALL_SITES)
     assert len(work) == 14
-    assert len(KINDS) == 17 + len(ALL_LIES) + len(ALL_RUMOURS)
+    assert len(KINDS) == 19 + len(ALL_LIES) + len(ALL_RUMOURS)
 
 
 # --- the oracles can bark ---------------------------------------------------------------------------------------
@@ -172,18 +179,29 @@ def test_a_story_that_never_ends_is_a_violation():
         run.run()
 
 
-@pytest.mark.parametrize("where", ["endpoint", "slots"])
-def test_what_keeps_what_nobody_needs_is_a_violation(where):
+@pytest.mark.parametrize("where", ["client", "member", "storage", "introducer", "vdrive", "caretaker", "drainer"])
+def test_an_actor_that_keeps_what_nobody_needs_is_a_violation(where):
+    run = Trial(replace(ROOMY, is_cared_for=True), (LEAVE,), ())
+    calm = run._calm
+
+    def leak():
+        calm()
+        actors = [node.running.actors for node in run.grid.fleet.nodes.values()]
+        *_, holder = (each[where] for each in actors if where in each)
+        holder.leak = [bytes(10) for _ in range(100_000)]
+
+    run._calm = leak
+    with pytest.raises(Violation, match=f"the {where} of .* still holds"):
+        run.run()
+
+
+def test_an_endpoint_that_keeps_what_nobody_needs_is_a_violation():
     run = trial(())
     calm = run._calm
 
     def leak():
         calm()
-        running = run.grid.clients[0].running
-        if where == "endpoint":
-            running.endpoint.counters["leak"] = [bytes(10) for _ in range(5000)]
-        else:
-            running.actors["client"].slots.leak = [bytes(10) for _ in range(100_000)]
+        run.grid.clients[0].running.endpoint.counters["leak"] = [bytes(10) for _ in range(5000)]
 
     run._calm = leak
     with pytest.raises(Violation, match="still holds"):
@@ -308,6 +326,81 @@ def test_a_forged_announcement_that_is_believed_is_a_violation(monkeypatch):
     run._settle = lambda: None
     with pytest.raises(Violation, match="believes what"):
         run.run()
+
+
+def test_going_back_to_an_older_announcement_is_a_violation(monkeypatch):
+    monkeypatch.setattr(Announcement, "age", property(lambda self: _Newest((self.epoch, self.sequence))))
+    faults = (Scheduled(1.0, Crash("server-0")), Scheduled(2.0, Restart("server-0")), Scheduled(9.0, STALE))
+    with pytest.raises(Violation, match="said before"):
+        trial((), faults).run()
+
+
+class _Newest(tuple):
+    """An age that is never the lesser one where the program asks."""
+
+    __slots__ = ()
+
+    def __le__(self, other):
+        return False
+
+
+def test_being_shown_what_is_older_than_what_one_has_written_is_a_violation(monkeypatch):
+    true_read = Slots.read
+
+    async def forgetful(self, capability, offset=0, length=None):
+        contents = await true_read(self, capability, offset, length)
+        return contents._replace(version=VersionId(0, bytes(32)), may_be_stale=True)
+
+    monkeypatch.setattr(Slots, "read", forgetful)
+    with pytest.raises(Violation, match="older version of a slot than he had written"):
+        trial(WRITES).run()
+
+
+def test_being_told_that_honest_people_wrote_nonsense_is_a_violation(monkeypatch):
+    async def confused(self, capability, client=0, offset=0, length=None):
+        raise CorruptFile("segment 0 of 1")
+
+    monkeypatch.setattr(SimGrid, "fetch", confused)
+    with pytest.raises(Violation, match="wrote nonsense"):
+        trial(FILES).run()
+
+
+def test_a_caretaker_that_mends_nothing_is_a_violation(monkeypatch):
+    async def idle(self):
+        return
+
+    run = Trial(replace(ROOMY, is_cared_for=True), (), FILES)
+    judge = run._judge
+
+    def spoil():
+        judge()
+        run.grid.restart(next(iter(run.grid.fleet.disks)), empty_disk=True)
+
+    run._judge = spoil
+    monkeypatch.setattr(Caretaker, "round", idle)
+    with pytest.raises(Violation, match="are looked after, and after"):
+        run.run()
+
+
+@pytest.mark.parametrize(
+    ("lie", "told"), [(Drained(ended=1.0), "too few shares elsewhere"), (Drained(), "not get empty")]
+)
+def test_a_leaving_server_that_is_still_needed_or_never_done_is_a_violation(monkeypatch, lie, told):
+    async def idle(self):
+        self.last = lie
+
+    monkeypatch.setattr(Drainer, "look", idle)
+    run = Trial(replace(ROOMY, encoding=Encoding(3, 3, 3), servers=3), (LEAVE,), FILES)
+    run._work_again = lambda: None
+    with pytest.raises(Violation, match=told):
+        run.run()
+
+
+def test_a_server_leaves_and_nothing_is_lost():
+    files = tuple(StoreFile(0, 0.1, number, 3000, number, convergent=False) for number in range(8))
+    run = Trial(ROOMY, (LEAVE,), files)
+    run.run()
+    assert run.verdict.sometimes["drained"]
 
 
 def test_what_was_leased_and_is_collected_is_a_violation(monkeypatch):
