@@ -25,6 +25,7 @@ from tahoe.web.openapi import DESCRIPTION
 from tahoe.web.rows import Authority, Row, Takes
 from tahoe.web.services import Services
 from tahoe.web.table import NAMED, PLACE, rows_by_path
+from tahoe.web.transfers import forget_watchers
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -67,6 +68,7 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         assert scope["type"] == "http", "the server is told to speak plain HTTP only"
+        forget_watchers()
         watched = _Watched(send)
         began = time.monotonic()
         try:

@@ -166,6 +166,15 @@ class Transfers:
             del self._kept[identity]
 
 
+def forget_watchers() -> None:
+    """Begin a request's account anew.
+
+    A connection that was told to go on reading inside a transfer hands that transfer's context to all requests that come by it
+    later: asyncio remembers the context in which it was told.
+    """
+    WATCHER.set(None)
+
+
 def _rounded(total: ServerSum) -> dict[str, Any]:
     return {
         "asked": total.asked,

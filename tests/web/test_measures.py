@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 
@@ -9,6 +10,7 @@ import pytest
 
 from tahoe.errors import NotEnoughShares
 from tahoe.web.measures import open_metrics
+from tests.web.conftest import TOKEN
 from tests.web.test_files import HUGE
 
 CONTENT = bytes(range(256)) * 4000
@@ -60,6 +62,21 @@ def test_transfers_at_once_have_accounts_of_their_own(drive):
     first = transfers(drive)
     assert [each["kind"] for each in first] == ["upload", "upload"]
     assert all(each["servers"] for each in first)
+
+
+def test_what_comes_later_on_the_same_connection_is_not_on_its_account(drive):
+    connection = http.client.HTTPConnection("127.0.0.1", drive.port, timeout=30)
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    try:
+        connection.request("PUT", "/uri", CONTENT * 4, token)  # so long that it waits for leave to go on
+        connection.getresponse().read()
+        path = f"/transfers/{transfers(drive)[0]['id']}"
+        before = drive.json("GET", path)
+        connection.request("PUT", "/vdrive/private/folder/file", b"x" * 100, token)
+        connection.getresponse().read()
+        assert drive.json("GET", path) == before
+    finally:
+        connection.close()
 
 
 def test_what_failed_says_why_and_no_capability(gateway):

@@ -170,7 +170,9 @@ def test_what_is_told_of_a_server_stays_in_its_cell(browser, site, window):
 def test_a_short_name_takes_one_line_on_a_phone(browser, site):
     with profile_of(browser, site, "phone") as profile:
         page = profile.page("/drive/private/gallery")
-        heights = {page.get_by_role("link", name=name, exact=True).bounding_box()["height"] for name in ("empty", "letter.md")}
+        heights = {
+            page.get_by_role("link", name=name, exact=True).bounding_box()["height"] for name in ("empty", "letter.md")
+        }
         assert len(heights) == 1, heights
 
 
