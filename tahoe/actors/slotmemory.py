@@ -107,7 +107,7 @@ class Holding:
     @property
     def weight(self) -> int:
         """Bytes that it takes, roughly."""
-        nodes = sum(len(tree.nodes) for tree in self.trees)
+        nodes = sum(tree.weight for tree in self.trees)
         return 8192 + 150 * nodes + len(self.tail) + len(self.contents or b"")
 
 
@@ -131,7 +131,7 @@ class SlotMemory:
         self._drawers: dict[int, OrderedDict[bytes, SlotVersion]] = {}
         self._unsaved: dict[int, None] = {}
         self._saving = False
-        self._holdings: OrderedDict[bytes, Holding] = OrderedDict()
+        self._holdings: OrderedDict[bytes, tuple[Holding, int]] = OrderedDict()
         self._held_bytes = 0
 
     # --- newest versions ------------------------------------------------------------------------------------
@@ -179,15 +179,17 @@ class SlotMemory:
     def holding(self, storage_index: bytes) -> Holding | None:
         """What is in hand of a slot."""
         found = self._holdings.get(storage_index)
-        if found is not None:
-            self._holdings.move_to_end(storage_index)
-        return found
+        if found is None:
+            return None
+        self._holdings.move_to_end(storage_index)
+        return found[0]
 
     def hold(self, storage_index: bytes, holding: Holding) -> None:
         """Keep this in hand."""
         self.drop(storage_index)
-        self._holdings[storage_index] = holding
-        self._held_bytes += holding.weight
+        weight = holding.weight
+        self._holdings[storage_index] = holding, weight
+        self._held_bytes += weight
         while self._held_bytes > MOST_HELD_BYTES and len(self._holdings) > 1:
             self.drop(next(iter(self._holdings)))
 
@@ -195,7 +197,7 @@ class SlotMemory:
         """What is in hand of a slot is out of date."""
         found = self._holdings.pop(storage_index, None)
         if found is not None:
-            self._held_bytes -= found.weight
+            self._held_bytes -= found[1]
 
 
 def _drawer_of(storage_index: bytes) -> int:

@@ -90,6 +90,7 @@ class Packing:
         self._hearing = hearing
         self._chains = coded.chains()
         self._places = positions_of(coded.version)
+        self._touched = sorted(coded.segments)
 
     def new(self) -> list[Parcel]:
         """All of a new slot."""
@@ -131,7 +132,9 @@ class Packing:
             return everything  # each has a new salt, so none is as it was
         if carried is None or (place.home, place.number) in self._hearing.unsound:
             return everything
-        version = draft.version if carried == draft.version.identity else self._hearing.versions[carried]
+        if carried == draft.version.identity:
+            return self._touched  # all others are kept from it, or they would have been coded, too
+        version = self._hearing.versions[carried]
         if version.shape.grown(0) != draft.version.shape.grown(0):
             return everything
         tree = draft.tree(version, place.number)

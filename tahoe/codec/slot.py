@@ -27,10 +27,10 @@ a segment is appended. Padding leaves are those of ``merkle.py``, and so is ever
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -271,6 +271,84 @@ def path_places(leaf_count: int, leaf: int) -> list[Place]:
     return [(height, leaf >> height ^ 1) for height in range(tree_height(leaf_count))]
 
 
+class Layered(MutableMapping[Place, bytes]):
+    """Nodes as they are after a few changes to many, which stay as they are; so whoever has these may keep them.
+
+    Nodes below may come to be known later. Since a node that was taken out is remembered as gone, none of them is shown
+    that is of the state before.
+
+    Args:
+        below: many nodes.
+        changes: those that are others now; None: not known any more.
+    """
+
+    __slots__ = ("_below", "_changes")
+
+    def __init__(self, below: Mapping[Place, bytes], changes: Mapping[Place, bytes | None] | None = None) -> None:
+        self._below = below
+        self._changes: dict[Place, bytes | None] = dict(changes or {})
+
+    def copy(self) -> Layered:
+        """The same, to be changed independently."""
+        if len(self._changes) <= _MOST_CHANGES:
+            return Layered(self._below, self._changes)
+        nodes = dict(self._below)
+        for place, node in self._changes.items():
+            if node is None:
+                nodes.pop(place, None)
+            else:
+                nodes[place] = node
+        return Layered(nodes)
+
+    def get(self, place: Place, default: Any = None) -> Any:
+        """A node."""
+        found = self._changes.get(place, _UNCHANGED)
+        if found is _UNCHANGED:
+            return self._below.get(place, default)
+        return default if found is None else found
+
+    def pop(self, place: Place, default: Any = None) -> Any:
+        """Take a node out, known or not."""
+        found = self.get(place, default)
+        self._changes[place] = None
+        return found
+
+    def __getitem__(self, place: Place) -> bytes:
+        found: bytes | None = self.get(place)
+        if found is None:
+            raise KeyError(place)
+        return found
+
+    def __contains__(self, place: object) -> bool:
+        return self._changes[place] is not None if place in self._changes else place in self._below
+
+    def __setitem__(self, place: Place, node: bytes) -> None:
+        self._changes[place] = node
+
+    def __delitem__(self, place: Place) -> None:
+        self._changes[place] = None
+
+    def __iter__(self) -> Iterator[Place]:
+        yield from (place for place in self._below if place not in self._changes)
+        yield from (place for place, node in self._changes.items() if node is not None)
+
+    @property
+    def weight(self) -> int:
+        """How many nodes, roughly and at once."""
+        return len(self._below) + len(self._changes)
+
+    def __len__(self) -> int:
+        hidden = sum(place in self._below for place in self._changes)
+        return len(self._below) - hidden + sum(node is not None for node in self._changes.values())
+
+
+_UNCHANGED: Final[Any] = object()
+_LARGE: Final = 256
+"""Nodes from which on a copy of a tree shares them."""
+_MOST_CHANGES: Final = 256
+"""Changed nodes from which on a copy does not."""
+
+
 class SparseTree:
     """Some nodes of a tree, enough to compute its root; leaves may be changed and appended.
 
@@ -283,7 +361,7 @@ class SparseTree:
 
     def __init__(self, leaf_count: int, nodes: Mapping[Place, bytes] | None = None) -> None:
         self.leaf_count = leaf_count
-        self.nodes: dict[Place, bytes] = dict(nodes or {})
+        self.nodes: MutableMapping[Place, bytes] = dict(nodes or {})
 
     @classmethod
     def of_leaves(cls, leaves: Sequence[bytes]) -> SparseTree:
@@ -295,10 +373,21 @@ class SparseTree:
         return tree
 
     def copy(self) -> SparseTree:
-        """Another one that knows the same."""
+        """Another one that knows the same. Of a large tree it shares what neither changes."""
         other = SparseTree(self.leaf_count)
-        other.nodes = self.nodes.copy()  # as one block of memory, unlike ``dict(...)`` of what has had nodes removed
+        nodes = self.nodes
+        if isinstance(nodes, Layered):
+            other.nodes = nodes.copy()
+        elif len(nodes) > _LARGE:
+            other.nodes = Layered(nodes)
+        else:
+            other.nodes = dict(nodes)
         return other
+
+    @property
+    def weight(self) -> int:
+        """How many nodes are known, roughly."""
+        return self.nodes.weight if isinstance(self.nodes, Layered) else len(self.nodes)
 
     def knows_beside(self, leaf: int) -> bool:
         """Whether a change of this leaf alone would leave the root computable, without anything being computed."""

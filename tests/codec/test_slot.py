@@ -69,6 +69,30 @@ def test_a_tree_changed_grown_or_cut_has_the_root_of_its_new_leaves(values, data
     assert tree.root == MerkleTree(expected).root
 
 
+@settings(max_examples=30)
+@given(st.integers(0, 2**32))
+def test_copies_of_a_large_tree_share_what_they_keep_and_change_on_their_own(seed):
+    rng = Random(seed)
+    values = [rng.randbytes(32) for _ in range(rng.randrange(100, 300))]
+    states = [(SparseTree.of_leaves(values), values)]
+    for _ in range(60):
+        tree, values = rng.choice(states[-3:])
+        tree, values = tree.copy(), list(values)
+        count = len(values) if rng.random() < 0.8 else max(1, len(values) + rng.randrange(-9, 9))
+        changed = {rng.randrange(count): rng.randbytes(32) for _ in range(rng.randrange(3))}
+        changed |= {leaf: rng.randbytes(32) for leaf in range(len(values), count)}
+        tree.change(changed, count)
+        values = [changed.get(leaf, values[leaf] if leaf < len(values) else b"") for leaf in range(count)]
+        states.append((tree, values))
+    for tree, values in states:
+        assert tree.root == MerkleTree(values).root
+        whole = SparseTree.of_leaves(values).nodes
+        known = dict(tree.nodes)
+        assert len(known) == len(tree.nodes)
+        assert {leaf for height, leaf in known if not height} == set(range(len(values)))
+        assert all(whole[place] == node for place, node in known.items() if place in whole)
+
+
 @given(st.integers(1, 60), st.data())
 def test_the_paths_of_the_changed_and_the_last_leaf_suffice_to_append(count, data):
     values = [bytes([leaf]) * 32 for leaf in range(count)]
