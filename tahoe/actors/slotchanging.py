@@ -14,7 +14,6 @@ trace; as long as one may have left some, a failure is ``Indefinite``.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -25,7 +24,6 @@ from tahoe.actors.slotreading import Inquiry, Superseded, Torn, Wanted
 from tahoe.actors.slotterms import SlotDesk
 from tahoe.actors.slotwriting import Packing, Parcel, Verdict, Writing
 from tahoe.codec.slot import SlotVersion, SlotWriter, VersionId
-from tahoe.context import TimedOut
 from tahoe.errors import Conflict, Indefinite, NotEnoughServers, NotEnoughShares, TahoeError
 from tahoe.policy.register import Choice, Position, positions_of
 
@@ -157,8 +155,16 @@ class Change:
         return await self._write(draft, revision)
 
     async def _write(self, draft: Draft, revision: Revision) -> Verdict:
-        """Code and write."""
+        """Code and write.
+
+        Raises:
+            Stale: a newer version has shown itself, which has to be merged.
+        """
         prepared = await draft.code(self._writer, revision)
+        if not draft.is_fresh:
+            await draft.settle()
+            if draft.is_overtaken():
+                raise Stale("there is a newer version than the one in hand")
         packing = Packing(self._desk, self._writer.reader, prepared.coded, draft.hearing)
         writing = Writing(self._desk, self._index, prepared.coded, draft.hearing)
         parcels = await self._pack(packing, draft)
@@ -192,18 +198,12 @@ class Change:
         newest = await self._desk.memory.newest(self._index)
         if holding is None or (newest is not None and newest.identity > holding.version.identity):
             return None
-        await self._settle(holding)
-        is_behind = holding.hearing.count(holding.version) < holding.version.shape.total
-        if is_behind and self._desk.ctx.now() >= holding.mend_at:
-            return None
-        return Draft(self._desk, holding, None)
-
-    async def _settle(self, holding: Holding) -> None:
-        """Give the last homes of the version before a moment to take it, or they fall behind for no reason."""
-        settling, holding.settling = holding.settling, None
-        if settling is not None:
-            with suppress(TimedOut):
-                await settling.get(self._desk.terms().patience.hedge)
+        draft = Draft(self._desk, holding, None)
+        if self._desk.ctx.now() >= holding.mend_at:
+            await draft.settle()
+            if holding.hearing.count(holding.version) < holding.version.shape.total:
+                return None
+        return None if draft.is_overtaken() else draft
 
     async def _fresh(self) -> Draft:
         """A draft of what the servers have.

@@ -19,6 +19,7 @@ contents are fetched: that one is not merged, and must not be replaced.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from tahoe.actors.slotcoding import CodedVersion, SaltedText, VersionOrder, edge_of, encode_version
@@ -27,7 +28,7 @@ from tahoe.actors.slotreading import Inquiry, Known, Wanted
 from tahoe.actors.slotterms import SlotDesk
 from tahoe.codec.merkle import BadHash
 from tahoe.codec.slot import SALT_SIZE, SlotShape, SlotVersion, SlotWriter, SparseTree
-from tahoe.context import Queue
+from tahoe.context import Queue, TimedOut
 from tahoe.errors import Indefinite, TahoeError
 
 
@@ -136,6 +137,17 @@ class Draft:
     def is_fresh(self) -> bool:
         """Whether the servers have just been asked."""
         return self._inquiry is not None
+
+    def is_overtaken(self) -> bool:
+        """Whether a version newer than the base has been heard of, of which this draft knows nothing."""
+        return not self.is_fresh and self.hearing.highest_sequence() > self.version.sequence
+
+    async def settle(self) -> None:
+        """Give the last homes of the base a moment to take it, or they fall behind for no reason."""
+        settling, self._holding.settling = self._holding.settling, None
+        if settling is not None:
+            with suppress(TimedOut):
+                await settling.get(self._desk.terms().patience.hedge)
 
     async def contents(self, head: SlotVersion | None = None, known: Known | None = None) -> bytes:
         """The whole contents of the base, or of another head.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import msgspec
@@ -560,6 +561,25 @@ def test_a_writer_waits_for_a_rival_of_whom_too_little_is_there_to_be_merged(rig
     second = rig.do(rig.slots[1].modify(capability, _adding(b"second")), 1)
     assert (rig.world.run(first).sequence, second.sequence) == (2, 3)
     assert set(read(rig, capability).split()) == {b"base", b"first", b"second"}
+
+
+def test_what_a_straggler_tells_of_a_newer_version_is_merged_by_the_next_change():
+    rig = SlotRig(servers=3, terms=replace(TERMS, needed=1, total=3))
+    capability = rig.do(rig.slots[0].create(b"base"))
+    settle(rig)
+    last, second = rig.home(capability, 2), rig.home(capability, 1)
+    deliver, kept = last.deliver, []
+    last.deliver = lambda *delivery: kept.append(delivery)
+    rig.do(rig.slots[0].modify(capability, _adding(b"mine")))
+    last.deliver, second.down = deliver, True
+    rig.do(rig.slots[1].modify(capability, _adding(b"theirs")), 1)
+    second.down = False
+    assert [version.sequence for version in rig.carried(capability)] == [3, 2, 3]
+    for delivery in kept:
+        last.deliver(*delivery)
+    rig.wait(0.1)
+    rig.do(rig.slots[0].modify(capability, _adding(b"again")))
+    assert set(read(rig, capability).split()) == {b"base", b"mine", b"theirs", b"again"}
 
 
 @pytest.mark.parametrize("refusing", [4, 10])
