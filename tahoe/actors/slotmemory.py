@@ -26,6 +26,8 @@ from tahoe.policy.register import Position, Register, positions_of
 DRAWERS = 64
 """Files that the newest versions are spread over, so that each is small to write."""
 MOST_IN_DRAWER = 128
+SAVING_PAUSE = 1.0
+"""Seconds between two times that drawers are written: each syncs a file and a directory, as much as a server's share of a change."""
 MOST_HELD_BYTES = 32 * 2**20
 SMALL_CONTENTS = 64 * 1024
 """Contents up to this size are held whole."""
@@ -164,13 +166,14 @@ class SlotMemory:
         return self._drawers[number]
 
     async def _save(self) -> None:
-        """Write what has changed, until nothing has."""
+        """Write what has changed, until nothing has: at once, but of what changes again and again only the last now and then."""
         try:
             while self._unsaved:
-                number = next(iter(self._unsaved))
-                del self._unsaved[number]
-                seen = [_Seen(index, version.pack()) for index, version in self._drawers[number].items()]
-                await self._ctx.state.put(_file_of(number), msgspec.msgpack.encode(seen))
+                for number in tuple(self._unsaved):
+                    del self._unsaved[number]
+                    seen = [_Seen(index, version.pack()) for index, version in self._drawers[number].items()]
+                    await self._ctx.state.put(_file_of(number), msgspec.msgpack.encode(seen))
+                await self._ctx.sleep(SAVING_PAUSE)
         finally:
             self._saving = False
 
