@@ -7,7 +7,9 @@ disks, and a broker that dies and comes back on its port.
 from __future__ import annotations
 
 import http.client
+import json
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from tahoe.net.card import BrokerEntry, GridCard
 from tahoe.net.config import NodeConfig, NodeSection, StorageSection
 from tahoe.net.directory import NodeDirectory, create_node
 from tahoe.protocol import CLIENT, STORAGE, Encoding, Role
+from tests.commands import run_tahoe
 
 PATIENCE = 60.0
 MEGABYTE = 1_000_000
@@ -120,6 +123,23 @@ class RealGrid(LocalGrid):
         config = NodeConfig(node=NodeSection(roles=(STORAGE,), nickname=name), storage=storage)
         directory.config.write_text(config.text())
 
+    def tahoe(self, *arguments: object, node: str = CLIENT_NAME) -> subprocess.CompletedProcess[str]:
+        """Run a command as the user of a node."""
+        return run_tahoe(self.plan.root / node, *arguments)
+
+    def ok(self, *arguments: object, node: str = CLIENT_NAME) -> str:
+        """The same, of what has to succeed; what it prints."""
+        done = self.tahoe(*arguments, node=node)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        return done.stdout.strip()
+
+    def homes(self, path: str) -> dict[int, str]:
+        """Which server has each share of an object, by its nickname; the first of several."""
+        found = json.loads(self.ok("check", "--json", path))
+        names = {node: label.partition("@")[0] for node, label in found["servers"].items()}
+        sharemap = found["results"]["sharemap"]  # the number of a slot's share stands behind its version: seq2-ab12-sh0
+        return {int(share.rpartition("sh")[2]): names[nodes[0]] for share, nodes in sharemap.items()}
+
     def add_client(self, name: str) -> Gateway:
         """Another client node."""
         self.add_node(name, CLIENT)
@@ -169,6 +189,10 @@ class RealGrid(LocalGrid):
         return sorted(
             path for path in (self.plan.root / name / "storage" / "shares" / "incoming").rglob("*") if path.is_file()
         )
+
+    def running_servers(self) -> list[str]:
+        """Servers that nobody has killed."""
+        return [name for name in self.server_names if name in self._children]
 
     def holders(self) -> list[str]:
         """Servers that have any share."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
+from functools import partial
 from random import Random
 
 import pytest
 
 from tahoe.actors.children import NewChild
 from tahoe.codec.capability import parse
+from tests.commands import run_tahoe
 
-ROOT = Path(__file__).parents[2]
 CONTENT = Random(1).randbytes(40_000)
 
 
@@ -88,20 +85,7 @@ def tahoe(drive):
     (private / "api_token").write_text("a-token-for-tests\n")
     (drive.directory / "tahoe.toml").touch()
 
-    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "tahoe.cli.main", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "TAHOE_NODE": str(drive.directory)},
-            timeout=60,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return done
-
-    return call
+    return partial(run_tahoe, drive.directory)
 
 
 def test_the_commands_tell_in_words_and_by_their_exit_status(drive, tahoe):
