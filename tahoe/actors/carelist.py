@@ -1,8 +1,9 @@
 """The care list: what a caretaker looks after, durable, and what it knows of each object.
 
 There are two levels. A person names *roots*: a directory, a file, or a manifest (a slot full of verify caps, for a caretaker
-that may not read). A round over a root makes *records*, one an object, which keep no more than the verify cap. Records are
-spread over many small values, so that little is written when little changes. Roots are as secret as what they read.
+that may not read). A round over a root makes *records*, one an object, which keep no power but the verify cap's. Records are
+spread over many small values, so that little is written when little changes. Roots are as secret as what they read; and a
+record has a path, so that a person can be told what is in danger. Paths stay here: manifests, messages and logs have none.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ ROOTS = "care-roots"
 SERVERS = "care-servers"
 DRAWERS = 64
 
+LONGEST_PATH = 1000
+"""Characters of a path that are remembered."""
+
+CUT = "…/"
+"""What a path begins with whose beginning is not remembered."""
+
 
 class Root(msgspec.Struct, array_like=True):
     """Something that a person wants to be kept, with all that is below it.
@@ -39,6 +46,7 @@ class Root(msgspec.Struct, array_like=True):
         delegation: signed; its account is what leases are for. Empty: this node's own.
         account: that it names.
         expires: when it runs out; by then there must be another one.
+        surveyed: when a walk last came to its end, though not every directory could be read; 0: never.
     """
 
     name: str
@@ -51,6 +59,7 @@ class Root(msgspec.Struct, array_like=True):
     delegation: bytes = b""
     account: str = ""
     expires: float = 0.0
+    surveyed: float = 0.0
 
     @property
     def mandate(self) -> Mandate | None:
@@ -64,7 +73,7 @@ class Record(msgspec.Struct, array_like=True):
     Args:
         capability: its verify cap.
         root: the name of a root that it was last reached from.
-        reached: when that was.
+        reached: when that was, or when it was last found that nobody can tell whether it is still linked.
         checked: when servers were last asked about it; 0: never.
         everywhere: when all of them were.
         leased: when leases were last renewed.
@@ -77,6 +86,9 @@ class Record(msgspec.Struct, array_like=True):
         behind: some homes of a slot carry another version.
         sites: how many servers there were when it was last thought of moving shares.
         owed: it wanted repair, and the allowance did not reach that far.
+        path: names from that root down to it; empty for the root itself, and where no names are known. Of one that is
+            very long only the end, behind ``CUT``.
+        parents: storage indexes of the directories that link it; empty where it is not known which do.
     """
 
     capability: str
@@ -94,6 +106,8 @@ class Record(msgspec.Struct, array_like=True):
     behind: bool = False
     sites: int = 0
     owed: bool = False
+    path: str = ""
+    parents: list[bytes] = []
 
     @property
     def target(self) -> Target:
@@ -187,22 +201,27 @@ class CareList:
         """This record has changed."""
         self._changed[record.target.storage_index[0] % DRAWERS] = None
 
-    def reach(self, target: Target, root: str, now: float) -> Record:
-        """An object is reached from a root; a new one gets a record."""
+    def reach(self, target: Target, root: str, now: float, path: str = "") -> Record:
+        """An object is reached from a root, by a path if names are known; a new one gets a record."""
         record = self.records.get(target.storage_index)
         if record is None:
             record = self.records[target.storage_index] = Record(str(target))
             if isinstance(target, ImmutableVerify):
                 record.needed, record.total = target.needed, target.total
-        record.root, record.reached = root, now
+        record.root, record.reached, record.path = root, now, _shortened(path)
         self.touch(record)
         return record
+
+    def hold(self, record: Record, now: float) -> None:
+        """Nobody can tell whether an object is linked any more: that is as good as if it were."""
+        record.reached = now
+        self.touch(record)
 
     def forget_unreached(self, now: float, patience: float) -> int:
         """Strike off what its root has led to no more for ``patience`` seconds. Returns how many.
 
-        Only a walk that could read every directory tells that something is linked no more. As long as one can't be read,
-        nothing of that root is forgotten: what is below it needs care all the more.
+        What was linked by a directory that can't be read now is held by every walk (``carewalk.py``), with all below: it
+        needs care all the more.
         """
         lost = [
             index for index, record in self.records.items() if self._walked(record, now) - record.reached > patience
@@ -213,9 +232,9 @@ class CareList:
         return len(lost)
 
     def _walked(self, record: Record, now: float) -> float:
-        """When its root was last walked from end to end; now, if that is none any more."""
+        """When a walk of its root last came to its end; now, if that is none any more."""
         root = self.roots.get(record.root)
-        return now if root is None else root.walked
+        return now if root is None else max(root.walked, root.surveyed)
 
     def of_root(self, name: str) -> Iterator[Record]:
         """The records that were last reached from a root."""
@@ -230,6 +249,10 @@ def indexes_by_home(records: Iterable[Record]) -> dict[NodeId, list[bytes]]:
             for node in nodes:
                 found.setdefault(node, {})[record.target.storage_index] = None
     return {node: list(indexes) for node, indexes in found.items()}
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= LONGEST_PATH else CUT + path[-LONGEST_PATH:].partition("/")[2]
 
 
 def _drawer_name(drawer: int) -> str:

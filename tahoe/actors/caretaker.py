@@ -15,6 +15,7 @@ from tahoe.actors.carelist import CareList, Root, indexes_by_home
 from tahoe.actors.carerehoming import Rehoming
 from tahoe.actors.carereport import CareReport, report_on
 from tahoe.actors.careround import CareRound, Tidings
+from tahoe.actors.carewalk import CareWalk
 from tahoe.actors.carework import CareWork
 from tahoe.actors.client import Client
 from tahoe.actors.keeper import Target, target_of
@@ -33,7 +34,7 @@ OWN_ROOT = "private"
 """How the node's own root is called."""
 
 FORGET_AFTER = 90 * DAY
-"""What complete walks of its root have not led to for so long is looked after no more."""
+"""What walks of its root have not led to for so long is looked after no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +170,9 @@ class Caretaker(Actor):
         if root is None:
             raise NoSuchRoot(name)
         if not root.published:
-            targets = [record.target for record in self.care.of_root(name)]
-            root.published = str(await create_manifest(self._client.slots, targets))
+            root.published = str(await create_manifest(self._client.slots, self._listed(root)))
             await self.care.save_roots()
-        slot = parse(root.published)
-        assert isinstance(slot, SlotWrite), "manifests are published in slots"
-        return slot.read_only()
+        return self._manifest_slot(root).read_only()
 
     async def server_gone(self, node: str, *, gone: bool = True) -> None:
         """A server is gone for good, or is not after all: what it had is made anew at the next round."""
@@ -285,23 +283,30 @@ class Caretaker(Actor):
         if not isinstance(capability, Directory) or capability == capability.verifier():
             await self._rehoming.see(capability)
             return True
-        complete = True
+        walk = CareWalk(self.care, root, now)
         async for visit in Walk(self._client.directories, capability):
-            complete = complete and visit.trouble is None
             await self._rehoming.see(visit.capability)
-            try:
-                self._reach(target_of(visit.capability), root, now)
-            except BadCapability:
-                continue
-        return complete
+            walk.see(visit)
+        return walk.end()
 
     async def _publish(self, root: Root) -> None:
-        """Write the manifest of a root for other caretakers, where somebody wants one."""
+        """Write the manifest of a root for other caretakers, where somebody wants one, and look after its slot, too."""
         if root.published:
-            slot = parse(root.published)
-            assert isinstance(slot, SlotWrite), "manifests are published in slots"
+            slot = self._manifest_slot(root)
             await self._rehoming.see(slot)
-            await write_manifest(self._client.slots, slot, [each.target for each in self.care.of_root(root.name)])
+            await write_manifest(self._client.slots, slot, self._listed(root))
+            self._reach(slot.verifier(), root, self.ctx.wall_time())
+
+    def _listed(self, root: Root) -> list[Target]:
+        """What a manifest of a root lists: all that it leads to, and not the manifest itself."""
+        own = self._manifest_slot(root).verifier() if root.published else None
+        return [each.target for each in self.care.of_root(root.name) if each.target != own]
+
+    @staticmethod
+    def _manifest_slot(root: Root) -> SlotWrite:
+        slot = parse(root.published)
+        assert isinstance(slot, SlotWrite), "manifests are published in slots"
+        return slot
 
     def _reach(self, target: Target | None, root: Root, now: float) -> None:
         if target is not None:

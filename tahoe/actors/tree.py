@@ -8,7 +8,7 @@ a literal cap, caps of kinds not known here) is met each time it is linked.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple, Self
@@ -32,6 +32,7 @@ class Visit(NamedTuple):
         children: how many, of a directory that could be read.
         size: of a directory's table in bytes.
         trouble: why a directory could not be read; None if it could, or is none.
+        entries: what a directory that could be read links, objects that were met before included.
     """
 
     path: tuple[str, ...]
@@ -40,6 +41,7 @@ class Visit(NamedTuple):
     children: int = 0
     size: int = 0
     trouble: TahoeError | None = None
+    entries: Collection[Entry] = ()
 
 
 class Walk:
@@ -81,7 +83,7 @@ class Walk:
         except TahoeError as trouble:
             return Visit(path, capability, entry, trouble=trouble)
         self._stack.append((path, iter(listing.values())))
-        return Visit(path, capability, entry, len(listing), listing.size)
+        return Visit(path, capability, entry, len(listing), listing.size, entries=listing.values())
 
     def _is_new(self, capability: Capability) -> bool:
         """Whether it is met for the first time."""

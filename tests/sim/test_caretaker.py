@@ -8,6 +8,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from tahoe.actors.carelist import Record
 from tahoe.actors.carereport import Light
 from tahoe.actors.caretaker import CareTerms
 from tahoe.actors.children import NewChild
@@ -117,6 +118,89 @@ def test_files_below_a_directory_that_nobody_can_read_are_looked_after_for_ever(
     assert caretaker(grid).care.roots["home"].trouble
     assert {cap.storage_index for cap in caps} <= set(caretaker(grid).care.records)
     assert caretaker(grid).tidings.counts["checked"] >= checked + 6 * len(caps)
+
+
+def make_unreadable(monkeypatch, grid, *lost):
+    """These directories can't be read any more."""
+    directories = grid.clients[0].actor(CLIENT).directories
+    read = directories.list
+
+    async def fail(directory):
+        if directory in lost:
+            raise NotEnoughShares(0, 3)
+        return await read(directory)
+
+    monkeypatch.setattr(directories, "list", fail)
+
+
+def test_one_lost_directory_keeps_what_it_linked_and_nothing_else_from_being_forgotten(monkeypatch):
+    grid = grid_of(care=replace(TERMS, rules=CareRules(check_every=30 * DAY), tick=5 * DAY))
+    directories = grid.clients[0].actor(CLIENT).directories
+    names = ("only there", "deeper", "there and elsewhere", "elsewhere", "new")
+    caps = {name: parse(grid.upload(content("phantom", number))) for number, name in enumerate(names)}
+    inner = grid.run(directories.create({"deeper": NewChild(caps["deeper"])}))
+    linked = {name: NewChild(caps[name]) for name in ("only there", "there and elsewhere")}
+    lost = grid.run(directories.create({"inner": NewChild(inner), **linked}))
+    elsewhere = {name: NewChild(caps[name]) for name in ("there and elsewhere", "elsewhere")}
+    other = grid.run(directories.create(elsewhere))
+    root = grid.run(directories.create({"a lost one": NewChild(lost), "other": NewChild(other)}))
+    grid.run(caretaker(grid).add("home", str(root)))
+    days(grid, 40)
+    make_unreadable(monkeypatch, grid, lost)
+    grid.run(directories.set_children(other, {"new": NewChild(caps["new"])}))
+    days(grid, 40)
+    for name in (*elsewhere, "new"):
+        grid.run(directories.unlink(other, name))
+    days(grid, 180)
+    known = caretaker(grid).care.records
+    assert caretaker(grid).care.roots["home"].trouble
+    forgotten = {name for name, cap in caps.items() if cap.storage_index not in known}
+    assert forgotten == {"elsewhere", "new"}
+    assert inner.file.storage_index in known
+    grid.run(directories.unlink(root, "a lost one"))
+    days(grid, 180)
+    assert set(caretaker(grid).care.records) == {root.file.storage_index, other.file.storage_index}
+
+
+def test_records_of_an_older_release_are_read_and_nothing_of_them_is_forgotten_while_a_directory_can_t_be_read(
+    monkeypatch,
+):
+    grid = grid_of(care=replace(TERMS, rules=CareRules(check_every=30 * DAY), tick=5 * DAY))
+    root, caps = plant(grid, 3)
+    lost = grid.run(grid.clients[0].actor(CLIENT).directories.create())
+    grid.run(grid.clients[0].actor(CLIENT).directories.set_children(root, {"lost": NewChild(lost)}))
+    days(grid, 40)
+    care = caretaker(grid).care
+    old = [tuple(getattr(record, name) for name in Record.__struct_fields__[:15]) for record in care.records.values()]
+    encoded = msgspec.msgpack.encode(old)
+    care.records = {each.target.storage_index: each for each in msgspec.msgpack.decode(encoded, type=list[Record])}
+    assert not any(record.path or record.parents for record in care.records.values())
+    make_unreadable(monkeypatch, grid, lost)
+    grid.run(grid.clients[0].actor(CLIENT).directories.unlink(root, "0"))
+    days(grid, 180)
+    assert {cap.storage_index for cap in caps} <= set(care.records)
+    assert care.records[caps[1].storage_index].path == "1"
+
+
+def test_it_is_remembered_where_an_object_is_and_no_manifest_tells():
+    grid = grid_of(clients=2)
+    client = grid.clients[0].actor(CLIENT)
+    cap = parse(grid.upload(content("phantom", 1)))
+    deep = grid.run(client.directories.create({"a secret name": NewChild(cap)}))
+    root = grid.run(client.directories.create({"folder": NewChild(deep)}))
+    grid.run(caretaker(grid).add("home", str(root)))
+    days(grid, 2)
+    grid.crash("client-0")
+    grid.restart("client-0")
+    grid.run(60.0)
+    records = caretaker(grid).care.records
+    assert records[cap.storage_index].path == "folder/a secret name"
+    assert records[root.file.storage_index].path == ""
+    manifest = grid.run(caretaker(grid).publish("home"))
+    assert b"secret" not in grid.run(grid.clients[0].actor(CLIENT).slots.read(manifest)).data
+    grid.run(caretaker(grid, 1).add("a friend's", str(manifest), manifest=True), 1)
+    grid.run(caretaker(grid, 1).round(everything=True), 1)
+    assert caretaker(grid, 1).care.records[cap.storage_index].path == ""
 
 
 def test_a_file_that_is_linked_no_more_is_forgotten_in_time():
@@ -455,6 +539,23 @@ def test_a_caretaker_with_nothing_but_a_manifest_keeps_what_it_can_t_read():
     grid.crash("client-0", "server-2", "server-9")
     days(grid, 20)
     assert all(present(grid, cap) == set(range(10)) for cap in caps)
+
+
+def test_a_manifest_is_kept_by_its_owner_s_caretaker_too_and_does_not_list_itself():
+    grid = grid_of()
+    plant(grid, 3)
+    days(grid, 2)
+    manifest = grid.run(caretaker(grid).publish("home"))
+    client = grid.clients[0].actor(CLIENT)
+    before = grid.run(client.slots.read(manifest)).data
+    days(grid, 8)
+    assert manifest.storage_index in caretaker(grid).care.records
+    assert grid.run(client.slots.read(manifest)).data == before
+    version = grid.run(client.slots.newest(manifest.storage_index))
+    grid.crash(*[grid_name(grid, home) for home in version.homes[:4]])
+    days(grid, 20)
+    look = grid.run(client.keeper.check([manifest.verifier()]))[0]
+    assert {number for number, nodes in look.health.good.items() if nodes} == set(range(version.shape.total))
 
 
 def delegated(grid, seconds=400 * DAY, account=0, delegate=1):
