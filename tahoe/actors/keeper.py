@@ -220,8 +220,8 @@ class Keeper:
     def _lease_parcels(
         self, wanted: Mapping[NodeId, Sequence[bytes]], master: bytes
     ) -> Iterator[tuple[tuple[NodeId, int], Server, tuple[LeaseWanted, ...]]]:
-        """Leases by server, as many together as fit a message."""
-        sites = self._desk.sites()
+        """Leases by server in reach, as many together as fit a message. Nobody waits for servers that are known to sleep."""
+        sites = {server.node: server for server in self._desk.in_reach(self._desk.sites().values())}
         secrets: dict[bytes, FileLeases] = {}
         for node, indexes in wanted.items():
             for start in range(0, len(indexes) if node in sites else 0, LEASES_IN_MESSAGE):

@@ -677,3 +677,18 @@ def test_what_can_t_be_looked_after_is_refused():
         grid.run(keeper.add("file", grid.upload(content("phantom", 1)), manifest=True))
     with pytest.raises(NoSuchRoot):
         grid.run(keeper.remove("nothing"))
+
+
+def test_leases_are_renewed_without_waiting_for_a_server_that_sleeps():
+    grid = grid_of()
+    _, caps = plant(grid, 3)
+    days(grid, 1)
+    grid.crash(servers_with(grid, caps[0], 1)[0])
+    grid.run(60.0)
+    keeper = caretaker(grid)
+    for record in keeper.care.records.values():
+        record.leased = 0.0
+    begun = grid.clients[0].wall_time()
+    grid.run(keeper.round(everything=True))
+    assert all(record.leased for record in keeper.care.records.values())
+    assert grid.clients[0].wall_time() - begun < grid.clients[0].actor(CLIENT).terms.room.habits.patience
