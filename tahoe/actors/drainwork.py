@@ -206,7 +206,9 @@ class Dispatcher:
         return size
 
     async def _ask(self, server: Server, request: Request[Any]) -> Any:
-        return await self._desk.ctx.ask(server.address, request, timeout=self._desk.terms().room.habits.patience)
+        terms = self._desk.terms()
+        timeout = terms.room.habits.patience_for(terms.limits.payload)
+        return await self._desk.ctx.ask(server.address, request, timeout=timeout)
 
 
 def _identity(facts: Any) -> VersionId:

@@ -93,11 +93,12 @@ class Fetch:
         self._allowance = room.budget.open()
         self._sites = {site.node: site for site in permuted(servers, self._storage_index)}
         self._retrieval = Retrieval(capability.needed, self._reachable_first(), room.times)
-        self._asks: AskEach[Question, Any] = AskEach(ctx, timeout=room.habits.patience)
+        self._asks: AskEach[Question, Any] = AskEach(ctx, timeout=room.habits.patience_for(room.habits.room))
         self._taken = ctx.queue()
         self._stretches: deque[Stretch] = deque()
         self._next_segment = 0
         self._window = Window(room.habits.window)
+        self._pace = inf
         self._wake = inf
         self._busy: Counter[NodeId] = Counter()
         self._overtaken = -inf  # when the latest question that has been answered was asked
@@ -260,8 +261,13 @@ class Fetch:
         self._busy[node] += 1
         self._wake = min(self._wake, question.due)
         gone = self._ctx.presence(node) is False
-        timeout = min(self._habits.last_chance, self._habits.patience) if gone else None
+        timeout = min(self._habits.last_chance, self._habits.patience) if gone else self._patience()
         self._asks.add(Errand(question, self._sites[node].address, request), timeout=timeout)
+
+    def _patience(self) -> float:
+        """How long to wait for an answer: whatever is under way may have to pass a slow line first, ours or the server's."""
+        least = self._habits.patience_for(self._habits.room)
+        return max(least, self._habits.patience + 2 * self._allowance.held / self._pace)
 
     def _hedge(self) -> None:
         """Ask somebody else, too, where an answer is overdue."""
@@ -418,7 +424,9 @@ class Fetch:
         stretch.plaintext = plaintext if whole else cast("bytes", cut(plaintext, lead, length - lead))
         if not self._next_segment:
             self._open_up(stretch, len(plaintext))
-        self._window.learn_stretch(self._ctx.now() - stretch.begun, stretch.weight)
+        seconds = self._ctx.now() - stretch.begun
+        self._window.learn_stretch(seconds, stretch.weight)
+        self._pace = stretch.weight / seconds if seconds else inf
 
     def _open_up(self, stretch: Stretch, size: int) -> None:
         """The opening stretch is done: all that follows can be laid out, and what it weighs is known."""

@@ -19,6 +19,7 @@ class Habits:
         questions: most questions under way for one stretch, hedges included (but always as many as are needed).
         patience: seconds after which a server that has not answered counts as silent.
         last_chance: the same for a server that is said to be gone, which may be wrong.
+        slowest_rate: bytes per second of the slowest line that is waited for: what is large may take longer.
     """
 
     message: int = DEFAULT_MESSAGE_BYTES
@@ -26,6 +27,11 @@ class Habits:
     questions: int = 10
     patience: float = 30.0
     last_chance: float = 2.0
+    slowest_rate: float = 10_000.0
+
+    def patience_for(self, size: int) -> float:
+        """How long to wait where so many bytes are under way."""
+        return self.patience + size / self.slowest_rate
 
     @property
     def room(self) -> int:

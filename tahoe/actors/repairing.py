@@ -359,7 +359,7 @@ class _Repair:
             for number, node in in_place.items()
         ]
         replaced: list[tuple[NodeId, int]] = []
-        patience = self._desk.terms().room.habits.patience
+        patience = self._desk.terms().room.habits.patience_for(sum(len(shares[number]) for number in in_place))
         async with AskEach[tuple[NodeId, int], Replaced](self._ctx, errands, timeout=patience) as outcomes:
             async for place, outcome in outcomes:
                 if isinstance(outcome, Replaced) and outcome.replaced:

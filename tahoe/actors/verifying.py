@@ -197,7 +197,7 @@ class _ShareStory:
 
     @property
     def _patience(self) -> float:
-        return self._desk.terms().room.habits.patience
+        return self._desk.terms().room.habits.patience_for(READS_AHEAD * self._payload)
 
     def _ask(
         self, outcomes: AskEach[tuple[int, int], ShareBytes], frame: ShareFrame, segments: range

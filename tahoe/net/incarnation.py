@@ -234,6 +234,7 @@ class Incarnation:
         if 0 < before < self._presences.epoch(node):
             self.endpoint.forget(self._loop.time(), node)
         elif self._presences.of(node) is False:
+            self.endpoint.mislaid(node)
             self._loop.call_later(GONE_SECONDS, self._forget_if_gone, node)
 
     def _forget_if_gone(self, node: NodeId) -> None:
@@ -247,6 +248,7 @@ class Incarnation:
     def disconnected(self) -> None:
         """Nothing is known of anybody."""
         self._presences.forget_all()
+        self.endpoint.mislaid()
 
     def limit_fell(self, packet_bytes: int) -> None:
         """The broker refuses packets of the size so far.

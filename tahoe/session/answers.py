@@ -8,8 +8,9 @@
            | 12 kept   13 working   14 kept   15 -   16 cancelled        |  17 -   18 working
          lowest                                                        floor
 
-Answers of repeatable requests are not kept: a late copy runs the request again. But one whose copy comes while the bytes of its
-large answer still wait for the line is only told to be patient, or a slow line would be filled with the same answer.
+Answers of repeatable requests are not kept: a late copy runs the request again. But one whose copy comes while its large answer
+still waits for our line, or may not have passed the asker's yet if that is slow, is only told to be patient, or a slow line would be filled
+with the same answer.
 
 Kept answers are never evicted to make room: when they are too many, new work is refused. ``Refused`` promises
 that it was not done, so the floor remembers that a late copy of a refused ask must not be executed, either.
@@ -18,7 +19,7 @@ that it was not done, so the floor remembers that a late copy of a refused ask m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from tahoe.errors import Refused
 from tahoe.protocol import Answer, NodeId, Refusal
@@ -26,6 +27,9 @@ from tahoe.session.credit import Inflow
 from tahoe.session.desk import Desk
 from tahoe.session.envelope import ANSWER, REFUSAL, Envelope
 from tahoe.session.waits import Waiting
+
+SLOWEST_LINE: Final = 10_000.0
+"""Bytes per second: no large answer is given again sooner than it takes on such a line, and each further time half as soon."""
 
 LONGEST_WORK: Final = 24 * 3600.0
 """Seconds that a request may take, whatever its asker says."""
@@ -135,6 +139,13 @@ class Reply:
             self.expiry = None
 
 
+class _Leaving(NamedTuple):
+    """A large answer on its way: until when it is presumed to be, and how long that was from when it was sent."""
+
+    until: float
+    seconds: float
+
+
 class Answers:
     """Tickets of one peer, as far as they were seen."""
 
@@ -142,7 +153,7 @@ class Answers:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._leaving: dict[int, None] = {}
+        self._leaving: dict[int, _Leaving] = {}
         self.replies: dict[int, Reply] = {}
         self.lowest = 0
         self.floor = -1
@@ -152,16 +163,21 @@ class Answers:
         if reply.repeatable:
             del self.replies[reply.ticket]
             if size > self._desk.settings.bulk_bytes:
-                self._leaving[reply.ticket] = None
+                before = self._leaving.get(reply.ticket)
+                seconds = size / SLOWEST_LINE if before is None else 2 * before.seconds
+                self._leaving[reply.ticket] = _Leaving(self._desk.now + seconds, seconds)
         else:
             reply.kind, reply.body, reply.size = kind, message, size
             self._desk.answer_bytes += size
 
     def is_leaving(self, node: NodeId, ticket: int) -> bool:
-        """Whether the large answer to a repeatable request may still be waiting for the line to its asker."""
-        if self._leaving and not self._desk.waits_unsent(node):
-            self._leaving.clear()
-        return ticket in self._leaving
+        """Whether the large answer to a repeatable request may still be on its way to its asker."""
+        leaving = self._leaving.get(ticket)
+        return leaving is not None and (self._desk.now < leaving.until or self._desk.waits_unsent(node))
+
+    def mislaid(self) -> None:
+        """What was on its way may be lost."""
+        self._leaving.clear()
 
     def refuses(self, now: float, envelope: Envelope) -> bool:
         """Whether a new ask can't be taken: too much is kept, or it may be a copy of one that was refused."""

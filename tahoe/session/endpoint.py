@@ -130,6 +130,12 @@ class Endpoint:
             peer.forget("it went offline")
             self._desk.run_endings()
 
+    def mislaid(self, node: NodeId | None = None) -> None:
+        """What was on its way to a node, or to all, may be lost: large answers are given again as soon as they are asked for."""
+        peers = self._peers.values() if node is None else filter(None, [self._peers.get(node)])
+        for peer in peers:
+            peer.answers.mislaid()
+
     def round_trip(self, node: NodeId) -> float | None:
         """Smoothed seconds between an ask and its answer, None if nothing is known."""
         peer = self._peers.get(node)

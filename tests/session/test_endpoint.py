@@ -137,14 +137,41 @@ def test_a_repeatable_request_does_not_run_again_while_its_large_answer_waits_fo
     assert outcomes == [ShareBytes(b"x" * 100_000)]
 
 
-def test_a_repeatable_request_runs_again_when_its_large_answer_has_left_and_was_lost():
+def test_a_repeatable_request_runs_again_when_its_large_answer_can_t_be_on_its_way_any_more():
     pair = connected(answer=lambda _: ShareBytes(b"x" * 100_000))
     request = ReadShare(b"i" * 16, 0, 0, 100_000)
-    outcomes = pair.ask(request, timeout=60.0)
+    outcomes = pair.ask(request, timeout=120.0)
     pair.hand_over(pair.wire.popleft())
     pair.wire.clear()
-    pair.run(5.0)
+    pair.run(9.0)
+    assert pair.right.delivered == [request], "on a line of 10 kB/s it would still be on its way"
+    pair.run(16.0)
     assert pair.right.delivered == [request, request]
+    assert outcomes == [ShareBytes(b"x" * 100_000)]
+
+
+def test_a_large_answer_that_keeps_being_lost_is_given_again_after_ever_longer_times():
+    pair = connected(answer=lambda _: ShareBytes(b"x" * 100_000))
+    pair.ask(ReadShare(b"i" * 16, 0, 0, 100_000), timeout=1000.0)
+    given = []
+    for second in range(300):
+        pair.run(1.0, losing=lambda item: item[4] > 100_000)
+        given += [second] * (len(pair.right.delivered) - len(given))
+    pauses = [later - earlier for earlier, later in pairwise(given)]
+    assert len(pauses) >= 3, pauses
+    assert pauses[0] >= 9, pauses
+    assert all(later >= (10 << number) for number, later in enumerate(pauses)), pauses
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_large_answer_that_the_network_may_have_lost_is_given_again_at_once(is_named):
+    pair = connected(answer=lambda _: ShareBytes(b"x" * 100_000))
+    outcomes = pair.ask(ReadShare(b"i" * 16, 0, 0, 100_000), timeout=120.0)
+    pair.hand_over(pair.wire.popleft())
+    pair.wire.clear()
+    pair.right.endpoint.mislaid(pair.left.node if is_named else None)
+    pair.right.endpoint.mislaid(pair.right.node)
+    pair.run(1.0)
     assert outcomes == [ShareBytes(b"x" * 100_000)]
 
 

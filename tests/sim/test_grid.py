@@ -224,6 +224,17 @@ def test_a_slow_disk_delays_its_answers_in_simulated_time():
     assert grid.world.now() - begun > 2.0
 
 
+@pytest.mark.parametrize("size", [100_000, 4_000_000])
+def test_a_file_comes_down_a_line_on_which_one_answer_takes_longer_than_a_server_is_waited_for(size):
+    line = Access(up=Link(Fixed(0.02)), down=Link(Fixed(0.02), 15_000.0))
+    options = GridOptions(fidelity="phantom", access=lambda name: line if name == "client-1" else Access())
+    grid = SimGrid(21, servers=10, clients=2, options=options)
+    capability = grid.upload(Phantom(size, "a film"))
+    begun = grid.world.now()
+    assert grid.download(capability, client=1) == Phantom(size, "a film")
+    assert size / 15_000.0 < grid.world.now() - begun < 3 * size / 15_000.0
+
+
 def test_a_server_that_lies_about_storing_has_nothing_later():
     grid = SimGrid(15, servers=1, options=GridOptions(encoding=Encoding(1, 1, 1)))
     now(grid, DiskFault("server-0", (Forgets(),), seconds=30.0))
