@@ -18,6 +18,9 @@ WORDS: Final = {
     "red": "Something is lost, as far as can be seen.",
 }
 
+MOST_NAMED: Final = 20
+"""Objects in danger that are named on the screen."""
+
 Facts = Mapping[str, Any]
 
 
@@ -41,6 +44,7 @@ def describe(facts: Facts) -> Iterator[str]:
         yield "  Nothing is looked after yet. Store something, or name it: tahoe care add NAME PATH"
     for reason in facts["reasons"]:
         yield f"  ! {reason}"
+    yield from _in_danger(facts)
     servers = facts["servers"]
     others = ", ".join(
         f"{servers[name]} {name}" for name in ("asleep", "leaving", "distrusted", "gone") if servers[name]
@@ -49,6 +53,24 @@ def describe(facts: Facts) -> Iterator[str]:
     yield _work(facts)
     for trouble in facts["troubles"][-3:]:
         yield f"  lately: {trouble}"
+
+
+def _in_danger(facts: Facts) -> Iterator[str]:
+    """What is not safe, by the paths by which it was last reached."""
+    if facts["in-danger"]:
+        yield "In danger:"
+    for each in facts["in-danger"][:MOST_NAMED]:
+        name = f"{each['root']}: {each['path'] or each['remark']}"
+        asleep = f" and {each['shares-asleep']} asleep" if each["shares-asleep"] else ""
+        shares = (
+            f"{each['shares-here']} of {each['shares-total']} shares in reach{asleep}, needs {each['shares-needed']}"
+        )
+        yield f"  {each['safety']}  {name} ({shares})"
+        if not each["path"]:
+            yield f"          {each['verify-cap']}"
+    more = facts["in-danger-count"] - len(facts["in-danger"][:MOST_NAMED])
+    if more > 0:
+        yield f"  and {more} more"
 
 
 def _age(age: float | None) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tahoe.actors.carereport import STALE_PERIODS
 from tahoe.actors.caretaker import Caretaker
+from tahoe.actors.endangered import MOST_NAMED, endangered
+from tahoe.policy.care import Safety
 from tahoe.web.calls import Call, json_answer, text_answer
 from tahoe.web.errors import WebError
 from tahoe.web.jobs import Job, Work
@@ -32,10 +34,14 @@ async def health(call: Call) -> ASGIApp:
 
 
 def health_of(caretaker: Caretaker) -> dict[str, Any]:
-    """How it stands, and what was done, as programs get it."""
-    tidings = caretaker.tidings
+    """How it stands, what is in danger, and what was done, as programs get it."""
+    tidings, report = caretaker.tidings, caretaker.report()
+    is_safe = not any(root.counts.get(kind.value) for root in report.roots for kind in (Safety.AT_RISK, Safety.LOST))
+    danger = [] if is_safe else endangered(caretaker.shared)
     return {
-        **caretaker.report().as_json(),
+        **report.as_json(),
+        "in-danger": [each.as_json(report.time) for each in danger[:MOST_NAMED]],
+        "in-danger-count": len(danger),
         "stale-after": STALE_PERIODS * caretaker.shared.rules.check_every,
         "done": {name: int(count) for name, count in sorted(tidings.counts.items())},
         "bytes": int(tidings.bytes),

@@ -52,6 +52,28 @@ def test_a_loss_turns_health_yellow_and_a_round_turns_it_green(cared, tahoe):  #
     assert tahoe("health").returncode == 0
 
 
+def test_what_is_in_danger_is_named_by_its_path_where_that_is_known(cared, tahoe):  # noqa: F811  # the fixture
+    top, caps = plant(cared)
+    verifier = str(parse(caps[1]).verifier())
+    assert tahoe("care", "add", "mine", top).returncode == 0
+    assert tahoe("care", "now").returncode == 0
+    lose(cared, caps[1], 0, 1, 2)
+    done = tahoe("care", "now")
+    assert "  lost  mine: file 1 (1 of 4 shares in reach, needs 2)\n" in done.stdout
+    assert verifier not in done.stdout
+    (named,) = json.loads(tahoe("health", "--json").stdout)["in-danger"]
+    assert (named["root"], named["path"], named["safety"], named["verify-cap"]) == ("mine", "file 1", "lost", verifier)
+    assert "file 1" not in json.dumps(cared.services.caretaker.report().as_json()), (
+        "whoever hears of changes gets counts"
+    )
+    assert tahoe("care", "remove", "mine").returncode == 0
+    assert tahoe("care", "add", "blind", verifier).returncode == 0
+    assert (
+        f"  lost  blind: itself (1 of 4 shares in reach, needs 2)\n          {verifier}\n"
+        in tahoe("care", "now").stdout
+    )
+
+
 def test_what_is_looked_after_is_listed_published_and_removed(cared, tahoe):  # noqa: F811  # the fixture
     top, _ = plant(cared)
     assert tahoe("care", "add", "mine", top).returncode == 0

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING, Final
 
+from tahoe.actors.carelist import CUT
 from tahoe.actors.caretaker import OWN_ROOT, Caretaker
 from tahoe.actors.deepkeeping import Action, Order
 from tahoe.codec.capability import Capability, Directory, parse
@@ -18,8 +19,7 @@ from tahoe.web.care import caretaker_of, round_work
 from tahoe.web.checks import DEEP, deep_work, work_of
 from tahoe.web.errors import WebError
 from tahoe.web.jobs import Job
-from tahoe.web.pages.health import Danger, danger_of, health
-from tahoe.web.pages.recent import Recent
+from tahoe.web.pages.health import PageOf, health
 from tahoe.web.pages.site import Site, Visit, see
 from tahoe.web.pages.spots import Crumb, drive, opened
 from tahoe.web.pages.work import SHARES, work
@@ -39,7 +39,6 @@ class Caring:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._danger: tuple[Caretaker, Recent[Danger]] | None = None
         self._forms: dict[str, Callable[[Visit], Awaitable[ASGIApp]]] = {
             "look": _look,
             "treat": _treat,
@@ -54,16 +53,12 @@ class Caring:
         caretaker, facts = visit.services.caretaker, self._site.health()
         view = None
         if caretaker is not None and facts is not None:
-            view = health(caretaker, facts, self._danger_of(caretaker), await _own(visit))
+            own = await _own(visit)
+            view = health(caretaker, facts, own, _page_of(visit, caretaker, own))
         now = time.time()
         jobs = [work(job.describe(), job.about, now) for job in visit.services.jobs.all()[:MOST_JOBS] if job.about]
         context = {"view": view, "jobs": jobs, "url_of": _url_of(visit), "status": await visit.services.status()}
         return await self._site.draw(visit, "health", context)
-
-    def _danger_of(self, caretaker: Caretaker) -> Danger:
-        if self._danger is None or self._danger[0] is not caretaker:
-            self._danger = caretaker, Recent(lambda: danger_of(caretaker.shared))
-        return self._danger[1]()
 
     async def change(self, visit: Visit) -> ASGIApp:
         """POST: do what a form says."""
@@ -74,7 +69,6 @@ class Caring:
             return await chosen(visit)
         finally:
             self._site.forget_health()
-            self._danger = None
 
     async def job(self, visit: Visit) -> ASGIApp:
         """GET: long work, how far it is, and what it came to."""
@@ -118,6 +112,19 @@ def _begun(job: Job, about: Crumb) -> ASGIApp:
 def _url_of(visit: Visit) -> Callable[[str], str]:
     """Return what gives a capability an address of this session."""
     return lambda text: f"{opened(visit.session, parse(text)).url}{SHARES}"
+
+
+def _page_of(visit: Visit, caretaker: Caretaker, own: Collection[str]) -> PageOf:
+    """Return what tells where the page of an object is, by its root and path; it never has a capability in it."""
+
+    def url_of(name: str, path: str) -> str:
+        root = caretaker.care.roots.get(name)
+        if root is None or root.manifest or path.startswith(CUT):
+            return ""
+        spot = drive(name) if name in own else opened(visit.session, parse(root.capability))
+        return f"{spot.descend(path.split('/')).url}{SHARES}"
+
+    return url_of
 
 
 async def _own(visit: Visit) -> Collection[str]:

@@ -1,26 +1,26 @@
 """The health page: how it stands with everything that is looked after, and why it is not better.
 
 The headline of every root is how long ago all of it was last seen alive. What is in danger is listed, the most endangered
-first, by what a caretaker knows of it: a verify capability, and how many shares can be counted on.
+first, by the path by which it was last reached, if the caretaker knows one, and with the shares that can be counted on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from tahoe.actors.carelist import Record, Root
+from tahoe.actors.carelist import Root
 from tahoe.actors.careround import CareRound
 from tahoe.actors.caretaker import Caretaker
 from tahoe.actors.servers import Server
-from tahoe.codec.capability import SlotVerify, SlotWrite, parse
+from tahoe.codec.capability import SlotWrite, parse
 from tahoe.policy.care import Safety, Standing
 from tahoe.web.pages import words
 from tahoe.web.pages.spots import DRIVE_TITLES
 
-MOST_NAMED: Final = 50
-"""Objects in danger that are listed one by one."""
+PageOf: TypeAlias = Callable[[str, str], str]
+"""The address of the page of what is below a root, by its path; empty if there is none."""
 
 HEADLINES: Final[Mapping[str, tuple[str, str]]] = {
     "green": ("good", "All is safe"),
@@ -55,9 +55,14 @@ class Cared(NamedTuple):
 
 
 class Endangered(NamedTuple):
-    """An object that is not safe: below which root, what it is, how it stands, what of it can be counted on, its verify cap."""
+    """An object that is not safe: below which root and where, what it is, how it stands, what of it can be counted on.
+
+    ``url`` is that of its page, empty where there is none; ``capability`` is its verify cap.
+    """
 
     root: str
+    name: str
+    url: str
     kind: str
     level: str
     safety: str
@@ -86,7 +91,7 @@ class Health:
         headline: in a few words.
         reasons: why it is not better.
         roots: by name.
-        endangered: objects, the most endangered first; at most ``MOST_NAMED``.
+        endangered: objects, the most endangered first; not all of them, if there are many.
         more: how many there are beyond those.
         servers: those in trouble first.
         deeds: what was done since the node started: what, and how often.
@@ -108,28 +113,14 @@ class Health:
     worked: float | None
 
 
-class Danger(NamedTuple):
-    """What is not safe, the most endangered first, and the servers as they were seen then."""
-
-    objects: Sequence[tuple[Record, Safety]]
-    standing: Standing
-
-
-def danger_of(shared: CareRound) -> Danger:
-    """Return what is not safe."""
-    standing = shared.standing()
-    found = sorted(_in_danger(shared, standing), key=lambda pair: -shared.danger(pair[0], standing))
-    return Danger(found, standing)
-
-
-def health(caretaker: Caretaker, facts: Mapping[str, Any], danger: Danger, own: Collection[str]) -> Health:
+def health(caretaker: Caretaker, facts: Mapping[str, Any], own: Collection[str], url_of: PageOf) -> Health:
     """Return what the page tells.
 
     Args:
         caretaker: of the node.
         facts: what it reports, as programs get it (``tahoe/web/care.py``).
-        danger: what is not safe.
         own: names of roots that are looked after unasked.
+        url_of: tells where the page of an object is.
     """
     shared, roots = caretaker.shared, caretaker.care.roots
     level, headline = HEADLINES[facts["state"]]
@@ -144,8 +135,8 @@ def health(caretaker: Caretaker, facts: Mapping[str, Any], danger: Danger, own: 
             for root in facts["roots"]
             if root["name"] in roots  # what is told may be older than what is looked after
         ],
-        [_endangered(record, safety, danger.standing) for record, safety in danger.objects[:MOST_NAMED]],
-        max(0, len(danger.objects) - MOST_NAMED),
+        [_endangered(each, shared.desk.ctx.wall_time(), url_of) for each in facts["in-danger"]],
+        facts["in-danger-count"] - len(facts["in-danger"]),
         list(_servers(shared, shared.standing())),
         [(_DEEDS.get(name, name), count) for name, count in facts["done"].items() if count],
         facts["bytes"],
@@ -170,21 +161,21 @@ def _manifest(root: Root) -> str:
     return str(slot.read_only()) if isinstance(slot, SlotWrite) else ""
 
 
-def _in_danger(shared: CareRound, standing: Standing) -> Iterator[tuple[Record, Safety]]:
-    for record in shared.care.records.values():
-        if record.checked and record.total:
-            safety = record.outlook(standing).safety(shared.rules.repair)
-            if safety is not Safety.SAFE:
-                yield record, safety
-
-
-def _endangered(record: Record, safety: Safety, standing: Standing) -> Endangered:
-    outlook = record.outlook(standing)
-    asleep = f", {len(outlook.presumed)} asleep" if outlook.presumed else ""
-    shares = f"{outlook.here} of {outlook.total} in reach{asleep}; needs {outlook.needed}"
-    kind = "folder or changeable file" if isinstance(record.target, SlotVerify) else "file"
-    title = DRIVE_TITLES.get(record.root, record.root)
-    return Endangered(title, kind, _LEVELS[safety], safety.value, shares, record.confirmed or None, record.capability)
+def _endangered(facts: Mapping[str, Any], now: float, url_of: PageOf) -> Endangered:
+    asleep = f", {facts['shares-asleep']} asleep" if facts["shares-asleep"] else ""
+    shares = f"{facts['shares-here']} of {facts['shares-total']} in reach{asleep}; needs {facts['shares-needed']}"
+    safety, age, path = Safety(facts["safety"]), facts["seen-age"], facts["path"]
+    return Endangered(
+        DRIVE_TITLES.get(facts["root"], facts["root"]),
+        path or facts["remark"],
+        url_of(facts["root"], path) if path else "",
+        "folder or changeable file" if facts["kind"] == "slot" else "file",
+        _LEVELS[safety],
+        safety.value,
+        shares,
+        None if age is None else now - age,
+        facts["verify-cap"],
+    )
 
 
 def _servers(shared: CareRound, standing: Standing) -> Iterator[Seen]:

@@ -168,7 +168,11 @@ def test_from_a_loss_to_a_repair_all_is_seen_on_the_pages(profile, site, home):
     expect(danger).to_contain_text("1 of 4 in reach; needs 2")
     picture(page, "health-lost")
     assert Axe().run(page).response["violations"] == []
-    danger.get_by_role("link").click()
+    danger.get_by_role("link", name=f"{home}/lost.bin").click()
+    expect(page.get_by_text("Only 1 of 4 shares are in reach")).to_be_visible()
+    assert page.url.startswith(site.url(f"/drive/private/{home}/lost.bin"))
+    page.go_back()
+    danger.get_by_role("link", name="Where the shares").click()
     expect(page.get_by_text("Only 1 of 4 shares are in reach")).to_be_visible()
     page.goto(site.url("/"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Some files can't be given back")
