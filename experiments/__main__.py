@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -86,14 +87,19 @@ def run(name: str | None, out: Path | None, **choice: Any) -> None:
 @DASK
 @AFRESH
 def run_all(out: Path | None, quick: bool, seed: int | None, **choice: Any) -> None:  # noqa: FBT001  # click hands flags over
-    """Run every experiment, each into its own folder."""
+    """Run every experiment, each into its own folder. One that fails does not keep the others from running."""
+    failures = []
     for entry in shelf():
         try:
             experiment = load(entry.name)
             study = Study(experiment, experiment.configure(quick=quick), 1 if seed is None else seed)
             _conduct(study, (out or RESULTS) / entry.name, choice)
-        except TahoeError as error:
-            raise click.ClickException(f"{entry.name}: {error}") from error
+        except Exception as error:  # noqa: BLE001  # an experiment is anybody's code, and the next may be sound
+            if not isinstance(error, TahoeError):
+                traceback.print_exc()
+            failures.append(f"  {entry.name}: {error or type(error).__name__}")
+    if failures:
+        raise click.ClickException("\n".join(["not all experiments came to an end:", *failures]))
 
 
 def _study(name: str | None, choice: dict[str, Any]) -> Study:

@@ -230,6 +230,39 @@ def test_all_experiments_run_each_into_a_folder_of_its_own(command, toy, tmp_pat
     assert not (tmp_path / "results" / "helper").exists()
 
 
+@pytest.fixture
+def three_with_a_lame_one(toy, tmp_path, monkeypatch):
+    """A shelf on which the first experiment of three fails, and the folder for results."""
+    toy.write_text(toy.read_text() + "\n\nQUICK = {'runs': 10, 'coins': 2}\n")
+    (tmp_path / "tails.py").write_text(toy.read_text().replace("heads?", "tails?"))
+    (tmp_path / "edges.py").write_text(toy.read_text().replace("rng, asked =", "rng, asked, nothing ="))
+    monkeypatch.setattr("experiments.framework.experiment.SHELF", tmp_path)
+    monkeypatch.setattr("experiments.__path__", [*experiments.__path__, str(tmp_path)])
+    for name in ("edges", "heads", "tails"):
+        monkeypatch.delitem(sys.modules, f"experiments.{name}", raising=False)
+    return tmp_path / "results"
+
+
+def test_an_experiment_that_fails_does_not_stop_the_others_and_is_told_at_the_end(command, three_with_a_lame_one):
+    result = command("all", "--quick", "--out", three_with_a_lame_one, "--workers", 1, code=1)
+    for sound in ("heads", "tails"):
+        assert (three_with_a_lame_one / sound / "manifest.json").exists()
+    assert "edges: not enough values to unpack" in result.output.partition("not all experiments came to an end")[2]
+    assert "in run" in result.output.partition("not all experiments")[0], "whoever wrote it needs the place"
+
+
+def test_a_folder_of_another_study_does_not_stop_the_other_experiments(command, three_with_a_lame_one):
+    (three_with_a_lame_one.parent / "edges.py").unlink()
+    command("all", "--quick", "--out", three_with_a_lame_one, "--workers", 1, "--seed", 1)
+    command(
+        "run", "tails", "--quick", "--out", three_with_a_lame_one / "tails", "--workers", 1, "--seed", 2, "--afresh"
+    )
+    result = command("all", "--quick", "--out", three_with_a_lame_one, "--workers", 1, "--seed", 1, code=1)
+    assert "heads: 2 rows" in result.output
+    assert "tails: " in result.output.partition("not all experiments came to an end")[2]
+    assert "Traceback" not in result.output
+
+
 def test_the_list_needs_no_optional_package():
     program = (
         "import sys; sys.modules.update(dict.fromkeys(['matplotlib', 'joblib', 'scipy', 'polars']));"
