@@ -44,6 +44,7 @@ class _Wish:
         identity: its id.
         operation: what it does.
         begun: when, in seconds since the epoch.
+        asked: the same in monotonic seconds.
         answer: gets None or an error.
         seen: what its names led to when it was first planned.
         is_certain: they did so after it was begun.
@@ -52,6 +53,7 @@ class _Wish:
     identity: bytes
     operation: Operation
     begun: float
+    asked: float
     answer: Queue[Exception | None]
     seen: Mapping[str, Link | None] | None = None
     is_certain: bool = False
@@ -111,7 +113,7 @@ class Editor:
             TahoeError: whatever the operation raises, or the slot.
         """
         identity = self._ctx.rng.randbytes(EDIT_ID_SIZE)
-        wish = _Wish(identity, operation, self._ctx.wall_time(), self._ctx.queue())
+        wish = _Wish(identity, operation, self._ctx.wall_time(), self._ctx.now(), self._ctx.queue())
         self._pending.append(wish)
         if not self._working:
             self._working = True
@@ -190,11 +192,17 @@ class _Batch:
         grown = len(table.snapshot) + len(table.log)
         self._next = table
         if not merged and not self._is_anything_new(base, table):
+            self._leave_later_ones(draft)
             return None
         if is_whole:
             return Revision.whole(table.contents)
         assert begun == shape.length, "what is kept of a directory is what its slot holds"
         return Revision(begun, table.log[begun - len(table.snapshot) :], grown)
+
+    def _leave_later_ones(self, draft: Draft) -> None:
+        """Nothing will be written that proves the table to be the newest, so it is no answer to what was begun after the look."""
+        if draft.is_fresh:
+            self._planned = [wish for wish in self._planned if wish.asked <= draft.looked]
 
     def _is_anything_new(self, base: DirectoryTable, table: DirectoryTable) -> bool:
         return table.recent[-1:] != base.recent[-1:]
@@ -211,7 +219,7 @@ class _Batch:
             if self._planned and len(table.log) - begun > room // 2:
                 return
             try:
-                self._plan_one(wish, table, is_fresh=draft.is_fresh)
+                self._plan_one(wish, table, is_fresh=draft.is_fresh and wish.asked <= draft.looked)
             except TahoeError as error:
                 if not draft.is_fresh:
                     raise Stale("the table may be out of date") from error

@@ -138,6 +138,12 @@ class Draft:
         """Whether the servers have just been asked."""
         return self._inquiry is not None
 
+    @property
+    def looked(self) -> float:
+        """When the servers were first asked for a fresh draft, in monotonic seconds; it may lack what was written since."""
+        assert self._inquiry is not None, "a draft in hand is of no certain time"
+        return self._inquiry.began
+
     def is_overtaken(self) -> bool:
         """Whether a version newer than the base has been heard of, of which this draft knows nothing."""
         return not self.is_fresh and self.hearing.highest_sequence() > self.version.sequence

@@ -106,6 +106,7 @@ class Inquiry:
 
     Attributes:
         hearing: what was heard.
+        began: when, in monotonic seconds: what happened later may be missing in it.
     """
 
     def __init__(self, desk: SlotDesk, reader: SlotReader, wanted: Wanted) -> None:
@@ -123,6 +124,7 @@ class Inquiry:
         self._silent: dict[bytes, None] = {}
         self._reasons: dict[str, str] = {}
         self.hearing = Hearing()
+        self.began = desk.ctx.now()
 
     # --- which version --------------------------------------------------------------------------------------
 

@@ -392,6 +392,21 @@ def test_edits_of_one_client_at_the_same_moment_are_made_together(rig, mine, roo
 # --- several clients ---------------------------------------------------------------------------------------
 
 
+def test_an_edit_is_not_refused_for_what_was_looked_up_before_it_was_begun(rig, mine, root):
+    yours = rig.directories[1]
+    rig.names(root, 1)
+    rig.wait(5.0)
+    rig.home(root, 9).delay = 0.3  # whoever changes something waits a moment for the last home, too
+    before = rig.world.observe(yours.unlink(root, "a"), rig.clients[1].life)
+    rig.wait(0.02)
+    rig.do(mine.set_children(root, {"a": child(1)}))
+    after = rig.world.observe(yours.unlink(root, "a"), rig.clients[1].life)
+    with pytest.raises(NoSuchChild):
+        rig.world.run(before)
+    rig.world.run(after)
+    assert rig.names(root) == []
+
+
 def test_an_edit_that_dies_of_a_bug_tells_those_who_wait_and_the_next_one_is_made(rig, mine, root, monkeypatch):
     modify = Slots.modify
 
