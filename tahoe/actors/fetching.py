@@ -191,18 +191,22 @@ class Fetch:
         return Stretch(first, length, length, range(self._next_segment, end))
 
     def _segments_at_once(self) -> int:
-        """How many segments one message carries of one share."""
+        """How many segments one message carries of one share, if not so many share the line that it should be fewer."""
         parameters = self._decoder.parameters
         proof = NODE_BYTES * 2 * (parameters.segment_count.bit_length() + 2)
-        return max(1, self._habits.room // (parameters.block_size + proof))
+        carried = self._habits.room // (parameters.block_size + proof)
+        return max(1, min(carried, self._allowance.piece // parameters.segment_size))
 
     def _has_room(self, weight: int) -> bool:
         held = self._allowance.held
-        return not held or (self._window.admits(held, weight) and self._allowance.may_take(weight))
+        if held and not (self._window.admits(held, weight) and self._allowance.may_take(weight)):
+            return False
+        return self._allowance.may_ask(weight)
 
     def _begin(self, stretch: Stretch) -> None:
         stretch.begun = self._ctx.now()
         self._allowance.take(stretch.weight)
+        self._allowance.ask(stretch.weight)
         self._stretches.append(stretch)
         self._ask_more(stretch)
 
@@ -418,6 +422,7 @@ class Fetch:
             self._asks.cancel(question)
             self._forget(question)
         stretch.blocks.clear()
+        self._allowance.arrive(stretch.weight)
         begin = stretch.segments.start * self._decoder.parameters.segment_size
         lead, length = max(0, self._part.start - begin), min(len(plaintext), self._part.stop - begin)
         whole = lead == 0 and length == len(plaintext)

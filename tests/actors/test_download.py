@@ -490,7 +490,7 @@ def test_nothing_is_fetched_beyond_the_window_while_the_reader_stalls():
     assert held <= 100_000
     assert asks <= 3 * (100_000 // SEGMENT + 1)
     assert data == content(1_000_000)
-    assert shared.budget.held == 0
+    assert (shared.budget.held, shared.budget.under_way) == (0, 0)
 
 
 def test_a_fresh_small_request_is_served_while_stalled_ones_hold_the_budget():
@@ -517,6 +517,32 @@ def test_a_fresh_small_request_is_served_while_stalled_ones_hold_the_budget():
     assert data == content(1_000_000)[500_000:500_100]
     assert waited < 0.1
     assert (shared.budget.held, shared.budget.sharers) == (0, 0)
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.3, 2.0])
+def test_a_fresh_small_request_does_not_wait_behind_all_that_many_others_have_asked_for(moment):
+    rig, result = stocked(size=500_000)
+    for machine in rig.servers:
+        machine.service, machine.line = 0.005, rig.client
+    readers, at_once = 20, 5
+    shared = ReadingRoom(Budget(2**26, at_once * SEGMENT), habits=ROOM_FOR_ONE)
+
+    async def crowd():
+        tasks = [
+            rig.ctx.spawn(read_all(rig.ctx, rig.roster, result.capability, Span(), shared)) for _ in range(readers)
+        ]
+        await rig.ctx.sleep(moment)
+        before = rig.ctx.now()
+        data = await read_all(rig.ctx, rig.roster, result.capability, Span(400_000, 100), shared)
+        waited = rig.ctx.now() - before
+        assert shared.budget.under_way <= (readers + at_once) * SEGMENT
+        for task in tasks:
+            task.cancel()
+        return data, waited
+
+    data, waited = rig.run(crowd())
+    assert data == content(500_000)[400_000:400_100]
+    assert waited < 2 * (readers + at_once) * 3 * 0.005
 
 
 def test_leaving_early_stops_what_is_under_way_and_frees_the_budget():

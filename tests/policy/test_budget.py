@@ -68,3 +68,35 @@ def test_what_is_held_stays_within_the_budget_and_one_piece_for_each_download(st
                 allowance.close()
         assert budget.held == sum(allowance.held for allowance in allowances)
         assert budget.held <= TOTAL + 400 * len(allowances)
+
+
+def test_a_single_download_may_have_as_much_under_way_as_there_may_be():
+    allowance = Budget(TOTAL, 500).open()
+    allowance.ask(400)
+    assert allowance.may_ask(100)
+    assert not allowance.may_ask(101)
+    assert allowance.piece == 500
+
+
+def test_each_download_may_have_a_piece_under_way_and_only_a_few_have_more():
+    budget = Budget(TOTAL, 500)
+    first, second = budget.open(), budget.open()
+    assert first.piece == second.piece == 250
+    first.ask(500)
+    assert not first.may_ask(1)
+    assert second.may_ask(250)
+    second.ask(250)
+    first.arrive(400)
+    assert second.may_ask(150)
+    assert not second.may_ask(151)
+
+
+def test_what_a_closed_download_had_under_way_is_forgotten():
+    budget = Budget(TOTAL, 500)
+    allowance = budget.open()
+    allowance.ask(300)
+    allowance.close()
+    allowance.ask(300)
+    allowance.arrive(300)
+    assert budget.under_way == 0
+    assert not allowance.may_ask(1)
