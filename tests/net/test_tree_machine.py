@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -66,7 +67,7 @@ class RealGrid:
     @property
     def clients(self):
         """Of a simulated grid its client nodes; here they find actors."""
-        return [_Actors(self.running[name].running.actors) for name in self._client_names]
+        return [_Client(self.running[name].running) for name in self._client_names]
 
     def now(self):
         return self.loop.time()
@@ -125,11 +126,15 @@ class RealGrid:
         self.loop.close()
 
 
-class _Actors:
-    """The actors of a client node."""
+class _Client:
+    """A client node that is started once, as a workshop knows it: nobody looks after anything unasked."""
 
-    def __init__(self, actors):
-        self._actors = actors
+    boots = 1
+    running = SimpleNamespace(actors={})
+
+    def __init__(self, node):
+        self.name = node.name
+        self._actors = node.actors
 
     def actor(self, role):
         return self._actors[role]
