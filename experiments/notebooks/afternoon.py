@@ -6,15 +6,15 @@
 # Four papers, four numbers or pictures, and a few lines for each. All eighty that we know of are on the page of
 # [validation](validation.md).
 #
-# ## OceanStore: coding against replication (ASPLOS 2000)
+# ## Erasure coding against replication (IPTPS 2002)
 #
-# A million machines, a tenth of them down. Two copies give two nines, sixteen fragments of which any eight suffice give five,
-# for the same space.
+# A million machines, a tenth of them down. Two copies give two nines, say Weatherspoon and Kubiatowicz, and 32 fragments of
+# which any sixteen suffice give over eight, for the same space.
 
 # %%
 from tahoe.theory.availability import loss_of_draw
 
-for needed, made in ((1, 2), (8, 16)):
+for needed, made in ((1, 2), (16, 32)):
     print(f"any {needed} of {made}: unavailable with {loss_of_draw(needed, made, 1_000_000, 100_000):.6e}")
 
 # %% [markdown]

@@ -104,7 +104,7 @@ def loss_of_draw(needed: int, made: int, population: int, down: int) -> float:
     Returns:
         The probability that fewer than k of the N servers drawn are up.
 
-    Source: Kubiatowicz et al., OceanStore, ASPLOS 2000.
+    Source: Weatherspoon and Kubiatowicz, IPTPS 2002, eq. (1).
     """
     check_code(needed, made)
     return float(survivors_of_draw(made, population, down).fewer_than(needed))

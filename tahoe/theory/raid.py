@@ -20,7 +20,7 @@ def raid5_mean_time_to_loss(disks: int, mean_time_to_failure: float, mean_time_t
     Returns:
         The mean in that unit, with its warning.
 
-    Source: Elerath and Pecht, Enhanced Reliability Modeling of RAID Storage Systems, DSN 2007.
+    Source: Patterson, Gibson and Katz, A Case for Redundant Arrays of Inexpensive Disks, SIGMOD 1988, for one group.
     """
     if disks < 2:
         raise ValueError(f"a group has at least two disks, not {disks}")
@@ -55,13 +55,11 @@ def raid_mean_time_to_loss(
 def expected_losses(mean_time: MeanTime, groups: int, mission: float) -> float:
     """How many losses do so many groups expect within a mission, each being made new after a loss?
 
-    Formula: groups · t / MTTDL, good while the mission is much longer than a repair.
+    Formula: groups · t / MTTDL (a renewal's rate), good while the mission is much longer than a repair.
 
     Args:
         mean_time: mean time to loss of one group.
         groups: groups observed.
         mission: length of the mission (t), in the mean time's unit.
-
-    Source: Elerath and Pecht, DSN 2007 (double failures per 1000 groups in 10 years).
     """
     return groups * mission / mean_time.duration

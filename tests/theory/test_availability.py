@@ -41,9 +41,10 @@ def test_a_file_in_k_of_n_shares_is_unavailable_with_the_binomial_probability(ro
 
 
 def test_a10_fragments_drawn_without_replacement_from_a_million_machines():
-    # Kubiatowicz et al., OceanStore, ASPLOS 2000: published 0.99 and 0.999994 available
+    # Weatherspoon and Kubiatowicz, IPTPS 2002, section 4: two copies 0.99, any 16 of 32 0.999999998, cut off after nine digits
     assert loss_of_draw(1, 2, 1_000_000, 100_000) == Printed("9.999910e-3")
-    assert loss_of_draw(8, 16, 1_000_000, 100_000) == Printed("5.922723e-6")
+    assert f"{1 - loss_of_draw(16, 32, 1_000_000, 100_000):.12f}"[:11] == "0.999999998"
+    assert loss_of_draw(8, 16, 1_000_000, 100_000) == Printed("5.922723e-6")  # exact: hypergeometric in integers
 
 
 def test_a11_six_nines_when_sixty_per_cent_of_all_machines_are_lost_at_once():

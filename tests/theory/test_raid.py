@@ -11,7 +11,7 @@ HOURS_A_YEAR = 8760
 
 
 def test_c9_raid5_by_the_usual_formula_and_by_the_exact_chain():
-    # Elerath and Pecht, DSN 2007: published 36,162 years
+    # exact: the formula of Patterson, Gibson and Katz for one group, and the chain that it approximates
     usual = raid5_mean_time_to_loss(8, 461_386, 12).in_units_of(HOURS_A_YEAR)
     assert usual.duration == Printed("36162.25")
     assert expected_losses(usual, 1000, 10) == Printed(".27653")
@@ -21,7 +21,7 @@ def test_c9_raid5_by_the_usual_formula_and_by_the_exact_chain():
 
 @pytest.mark.parametrize(("group", "expected"), [((1, 1), "4500000"), ((10, 1), "818182"), ((25, 1), "346154")])
 def test_c10_raid_of_1988(group, expected):
-    # Patterson, Gibson and Katz, SIGMOD 1988: published 4,500,000 / 820,000 / 346,000 h for 100 data disks
+    # Patterson, Gibson and Katz, SIGMOD 1988: prints 4,500,000 and 820,000 h for 100 data disks in groups of 1 and 10
     hours = raid_mean_time_to_loss(100, group, 30_000, 1)
     assert hours.duration == Printed(expected)
     assert hours.warning == MEAN_TIME_WARNING
