@@ -174,11 +174,16 @@ def _likely(axes: Axes, rows: Sequence[Row]) -> None:
         if row.width and row.copysets > ordered[-1].copysets / 4:
             continue
         name = f"width {row.width}" if row.width else "at random"
-        axes.annotate(name, (row.copysets, row.exact), (-5, 6), textcoords="offset points", fontsize=6, ha="right")
+        axes.annotate(name, (row.copysets, row.exact), (5, -4), textcoords="offset points", fontsize=6, va="top")
     axes.set(xscale="log", yscale="log", xlabel="copysets in use", ylabel="probability that an outage loses anything")
-    axes.set_ylim(0.2 * min(row.exact for row in rows), 2)
-    axes.legend(loc="lower right", fontsize=7)
+    axes.set_ylim(0.5 * min(_lowest(row) for row in rows), 1.2)
+    axes.legend(loc="upper left", fontsize=7)
     axes.margins(x=0.35)
+
+
+def _lowest(row: Row) -> float:
+    """The lowest mark of a point."""
+    return min(row.exact, row.losing / row.runs or row.exact)
 
 
 def _large(axes: Axes, rows: Sequence[Row], configuration: Configuration) -> None:

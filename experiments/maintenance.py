@@ -152,7 +152,7 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
     for period, look in zip(configuration.periods, cycle(LOOKS), strict=False):
         mine = [row for row in rows if row.period == period and row.margin == 1.0]
         _over_time(lost, moved, mine, look, _name(period))
-    lost.set(title="files lost", xlabel="years", ylabel="part of all files")
+    lost.set(title="files lost", xlabel="years", ylabel="part of all files", ylim=(-0.02, 1.02))
     moved.set(title="traffic of the caretaker", xlabel="years", ylabel="file sizes moved per file and month")
     kept = [period for period in configuration.periods if period != NOBODY]
     _in_the_end(by_period, [[row for row in rows if row.period == each and row.margin == 1.0] for each in kept], kept)
@@ -165,7 +165,7 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
     by_margin.set(title=f"against the margin, looking every {configuration.usual:g} days")
     by_margin.set(xlabel="margin of lazy repair (1: at once)")
     figure.suptitle(
-        f"{configuration.lives} lives of {configuration.servers} servers with {configuration.files} files, 3-of-10;"
+        f"{'one life' if configuration.lives == 1 else f'{configuration.lives} lives'} of {configuration.servers} servers with {configuration.files} files, 3-of-10;"
         f" a disk lives {configuration.disk_years:g} years on average",
         fontsize="medium",
     )

@@ -187,9 +187,9 @@ def _front(figure: Figure, axes: Axes, rows: Sequence[Row]) -> None:
               linewidth=0.9, label="no code does better in both")  # fmt: skip
     wide = [row for row in best if row.total / row.needed >= LEAST_LABELLED]
     for row in wide[:: max(1, len(wide) // 5)]:
-        axes.annotate(f"{row.needed} of {row.total}", (row.total / row.needed, row.loss), (3, 3),
-                      textcoords="offset points", fontsize=6.5)  # fmt: skip
-    axes.set(xlabel="space, file sizes (N/k)", ylabel="probability of loss", yscale="log", xlim=(1, MOST_SPACE))
+        axes.annotate(f"{row.needed} of {row.total}", (row.total / row.needed, row.loss), (-4, -2),
+                      textcoords="offset points", fontsize=6.5, ha="right", va="top")  # fmt: skip
+    axes.set(xlabel="space, file sizes (N/k)", ylabel="probability of loss", yscale="log", xlim=(0.5, MOST_SPACE + 0.2))
     axes.set_ylim(0.03 * best[-1].loss, 2)
     axes.legend(loc="lower left", fontsize=7)
 

@@ -135,9 +135,9 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
     figure, (calm, rough, cheap, dear) = panels(columns=2, rows=2, height=2.9)
     dearest = max(row.traffic for row in rows)
     for axes, cost, outages in ((calm, cheap, False), (rough, dear, True)):
-        for margin, look in zip(configuration.margins, LOOKS, strict=False):
+        for number, (margin, look) in enumerate(zip(configuration.margins, LOOKS, strict=False)):
             mine = [row for row in rows if row.outages == outages and row.margin == margin]
-            _losses(axes, mine, look)
+            _losses(axes, mine, look, 1 + ASIDE * (number - (len(configuration.margins) - 1) / 2))
             cost.plot([row.days for row in mine], [row.traffic for row in mine], color=look.color, linestyle=look.dash,
                       marker=look.marker, markerfacecolor="white")  # fmt: skip
         axes.set(yscale="log", ylabel="probability of loss", ylim=(LEAST_SHOWN, 1.5))
@@ -162,6 +162,8 @@ def plot(rows: Sequence[Row], configuration: Configuration) -> Figure:
 
 LEAST_SHOWN = 1e-6
 SPREAD_OF_ABSENCES = 1.2
+ASIDE = 0.05
+"""How far the marks of one rule stand beside those of the next, which would hide them, as a part of the days."""
 
 
 def absent(asked: Configuration) -> float:
@@ -170,16 +172,16 @@ def absent(asked: Configuration) -> float:
     return mean / (asked.up + mean)
 
 
-def _losses(axes: Axes, rows: Sequence[Row], look: Look) -> None:
+def _losses(axes: Axes, rows: Sequence[Row], look: Look, aside: float) -> None:
     if not rows[0].outages:
         days = [row.days for row in rows]
         axes.plot(days, [row.exact for row in rows], color=look.color, linestyle=look.dash, linewidth=1.1)
     seen = [row for row in rows if row.lost]
     axes.errorbar(
-        [row.days for row in seen], [row.loss for row in seen],
+        [row.days * aside for row in seen], [row.loss for row in seen],
         yerr=([row.loss - row.low for row in seen], [row.high - row.loss for row in seen]),
         fmt=look.marker, color=look.color, linewidth=0.8, markerfacecolor="white",
         label=f"repair below {rows[0].threshold}",
     )  # fmt: skip
     unseen = [row for row in rows if not row.lost]
-    axes.plot([row.days for row in unseen], [row.high for row in unseen], "v", color=look.color, markersize=3)
+    axes.plot([row.days * aside for row in unseen], [row.high for row in unseen], "v", color=look.color, markersize=3)

@@ -134,7 +134,7 @@ left.plot(
     label="never seen: bound",
 )
 left.set(xlabel="friends", ylabel="files lost in ten years", yscale="log")
-left.legend()
+left.legend(loc="lower right")
 right.errorbar(
     [row[0] for row in rows],
     [row[2].estimate for row in rows],

@@ -152,12 +152,12 @@ def draw(topology: Topology, axes: Axes) -> None:
         if names:
             xs, ys = zip(*(places[name] for name in names), strict=True)
             axes.scatter(xs, ys, marker=mark, s=size, color=color, zorder=2, label=f"{kind} ({len(names)})")
-    if sum(what == "node" for _, what in graph.nodes(data="kind")) <= MOST_LABELS:
-        for name, what in graph.nodes(data="kind"):
-            if what == "node":
-                _label(axes, graph.nodes[name]["location"] or name, *places[name])
+    nodes = [name for name, what in graph.nodes(data="kind") if what == "node"]
+    labels = {name: graph.nodes[name]["location"] or name for name in nodes} if len(nodes) <= MOST_LABELS else {}
+    for name, label in labels.items():
+        _label(axes, label, *places[name])
     axes.set_aspect("equal")
-    axes.margins(0.45)
+    axes.margins(0.05 + 0.04 * max(map(len, labels.values()), default=0))  # room for the longest label
     axes.set_axis_off()
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=3, fontsize=7)
 
