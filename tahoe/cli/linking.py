@@ -77,6 +77,10 @@ def move(gateway: Gateway, source: Location, target: Location) -> None:
     elif not target.names or (target.slash and there is None):
         raise GatewayError(f"{target}: there is no such directory", 404, "NoSuchChild")
     if node.is_directory:
+        if there is not None and not there.is_directory:
+            raise GatewayError(
+                f"{target} is a file, and a directory takes no file's place: remove it first", 409, "ChildExists"
+            )
         _check_not_below(gateway, node.verify_cap, target)
     where = {"from_name": source.name, "to_dir": target.parent.plain, "to_name": target.name}
     try:

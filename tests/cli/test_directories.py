@@ -145,6 +145,12 @@ def test_several_things_are_moved_into_a_directory(letters):
     assert letters.ok("ls", "letters/old").split("\n") == ["adam", "eve", "notes"]
 
 
+def test_a_directory_never_takes_the_place_of_a_file(letters):
+    assert "is a file" in letters.fails("mv", ":letters/old", ":letters/eve")
+    assert letters.ok("ls", "letters").split("\n") == ["eve", "old"]
+    assert letters("get", "letters/eve").out == LETTER
+
+
 def test_a_directory_is_never_moved_into_itself(letters):
     for target in (":letters/old/letters", ":letters/old", ":letters/new"):
         assert "inside" in letters.fails("mv", ":letters", target)
