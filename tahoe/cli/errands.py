@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue, SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -34,7 +34,8 @@ class Errands:
         self._orders: SimpleQueue[tuple[Future[Any], Callable[[], Any], Callable[[Future[Any]], None]] | None] = (
             SimpleQueue()
         )
-        self._results: SimpleQueue[tuple[Future[Any], Callable[[Future[Any]], None]]] = SimpleQueue()
+        self._results: Queue[tuple[Future[Any], Callable[[Future[Any]], None]]] = Queue(workers)
+        """Bounded, so that little has been done of which nobody has taken note if the process is killed."""
 
     def __enter__(self) -> Self:
         for _ in range(self._workers):
@@ -44,9 +45,10 @@ class Errands:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while not self._orders.empty():  # not so only when an error ends it
-            with suppress(Empty):
-                self._orders.get_nowait()
+        for left in (self._orders, self._results):
+            while not left.empty():  # not so only when an error ends it
+                with suppress(Empty):
+                    left.get_nowait()
         for _ in range(self._workers):
             self._orders.put(None)
 
